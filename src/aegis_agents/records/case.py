@@ -1,0 +1,40 @@
+"""The Case: what Aegis answers for one incident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis_agents.records.action import ActionReport
+from aegis_agents.records.base import Record
+from aegis_agents.records.incident import Incident
+from aegis_agents.records.judgement import Evidence, Severity, Verdict
+
+
+class Case(Record):
+    """The answer to one alert.
+
+    `confidence` is the calibrated probability of `verdict`, 0..1. `timing_ms` is
+    the wall time of the whole decision in milliseconds. `to_dict()` is the JSON
+    that CLI and HTTP answer.
+    """
+
+    incident_id: str
+    source: str
+    native_id: str
+    title: str
+    verdict: Verdict
+    confidence: float
+    severity: Severity
+    techniques: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    actions: tuple[ActionReport, ...]
+    summary: str
+    probabilities: dict[Verdict, float]
+    versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+    timing_ms: float = 0.0
+    incident: Incident | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The case as JSON-safe values, without the incident's own facts."""
+        return self.model_dump(mode="json", exclude={"incident"})
