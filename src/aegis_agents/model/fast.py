@@ -1,0 +1,139 @@
+"""The fast model: one pass of the encoder over the facts, one of the head over the set."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aegis_agents.model.calibration import Calibration
+from aegis_agents.model.encoder import WIDTH, Encoder, Vectors
+from aegis_agents.model.files import read_weights
+from aegis_agents.model.sessions import open_session
+from aegis_agents.model.text import Piece, read
+from aegis_agents.records import SEVERITIES, Assessment, FactWeight, Incident, TechniqueScore
+
+_ATTACK, _AUTHORISED, _WRONG = 1, 2, 3
+_TOP_TECHNIQUES = 5
+
+
+class _Input(NamedTuple):
+    """What the head reads of one incident: n pieces."""
+
+    pieces: list[Piece]
+    vectors: Vectors
+    skipped: int
+
+
+def _softmax(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    shifted = np.exp(x.astype(np.float64) - x.max(axis=-1, keepdims=True))
+    found: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return found
+
+
+class FastModel:
+    """The shipped model, or one of the user's own in `folder` (see `read_weights`).
+
+    Thread-safe. `threads` 0 leaves the number to ONNX Runtime; `cache` is the number
+    of fact vectors kept. Raises ModelTampered or ModelError.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, manifest_sha256: str | None = None, threads: int = 0, cache: int = 20_000
+    ) -> None:
+        files = read_weights(folder, manifest_sha256=manifest_sha256)
+        self._version = files.version
+        self._encoder = Encoder(files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=threads, cache=cache)
+        self._head = open_session(files.contents["head.onnx"], 1)  # too small to gain from threads
+        self._calibration = Calibration(**json.loads(files.contents["calibration.json"]))
+        with np.load(io.BytesIO(files.contents["techniques.npz"]), allow_pickle=False) as table:
+            self._technique_ids = [str(t) for t in table["ids"]]
+            self._technique_vectors = table["vectors"].astype(np.float32)
+
+    @property
+    def version(self) -> str:
+        """Name and manifest hash of the weights."""
+        return self._version
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, shape (len(texts), 384), for retrieval."""
+        return self._encoder.encode(texts)
+
+    def embed_incident(self, incident: Incident) -> Vectors:
+        """The mean direction of what the incident says, shape (384,), for finding similar ones."""
+        pieces, _ = read(incident)
+        mean = self._encoder.encode([incident.title, *(p.text for p in pieces)]).mean(axis=0)
+        unit: Vectors = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+        return unit
+
+    def assess(self, incident: Incident, *, masked: Set[str] = frozenset()) -> Assessment:
+        """Judge one incident; see IncidentModel.assess."""
+        return self._judge([self._prepare(incident, masked)])[0]
+
+    def assess_many(self, incidents: Sequence[Incident]) -> list[Assessment]:
+        """Judge several, in order; facts that they share are encoded once."""
+        read_all = [read(incident) for incident in incidents]
+        vectors = self._encoder.encode([p.text for pieces, _ in read_all for p in pieces])
+        prepared, at = [], 0
+        for pieces, skipped in read_all:
+            prepared.append(_Input(pieces, vectors[at : at + len(pieces)], skipped))
+            at += len(pieces)
+        found: list[Assessment] = []
+        # One huge alert must not pad a whole batch to its size.
+        for start in range(0, len(prepared), 32):
+            found += self._judge(prepared[start : start + 32])
+        return found
+
+    def _prepare(self, incident: Incident, masked: Set[str]) -> _Input:
+        pieces, skipped = read(incident)
+        pieces = [p for p in pieces if p.fact not in masked] if masked else pieces
+        return _Input(pieces, self._encoder.encode([p.text for p in pieces]), skipped)
+
+    def _judge(self, batch: list[_Input]) -> list[Assessment]:
+        n = max(1, max(len(item.pieces) for item in batch))
+        facts = np.zeros((len(batch), n, WIDTH), np.float32)
+        trust = np.zeros((len(batch), n), np.int64)
+        mask = np.zeros((len(batch), n), np.float32)
+        for row, item in enumerate(batch):
+            k = len(item.pieces)
+            facts[row, :k], mask[row, :k] = item.vectors, 1.0
+            trust[row, :k] = [p.trust for p in item.pieces]
+        verdict, severity, technique, stance = self._head.run(None, {"facts": facts, "trust": trust, "mask": mask})
+        shares = _softmax(stance)
+        weights = shares[:, :, _ATTACK] - shares[:, :, _AUTHORISED] - shares[:, :, _WRONG]
+        closeness = technique @ self._technique_vectors.T
+        return [
+            self._answer(item, verdict[row], severity[row], weights[row], closeness[row]) for row, item in enumerate(batch)
+        ]
+
+    def _answer(
+        self, item: _Input, verdict: NDArray[np.float32], severity: NDArray[np.float32],
+        weights: NDArray[np.float64], closeness: NDArray[np.float32],
+    ) -> Assessment:  # fmt: skip
+        decided = self._calibration.decide(verdict)
+        by_fact: dict[str, float] = {}
+        for piece, weight in zip(item.pieces, weights, strict=False):  # weights are padded to the batch
+            if abs(weight) >= abs(by_fact.get(piece.fact, 0.0)):
+                by_fact[piece.fact] = float(weight)
+        top = np.argpartition(-closeness, _TOP_TECHNIQUES)[:_TOP_TECHNIQUES]
+        top = top[np.argsort(-closeness[top])]
+        return Assessment(
+            verdict=decided.verdict,
+            confidence=decided.probabilities[decided.verdict],
+            probabilities=decided.probabilities,
+            severity=SEVERITIES[int(severity.argmax())],
+            weights=tuple(FactWeight(fact=f, weight=round(w, 4)) for f, w in by_fact.items()),
+            techniques=tuple(
+                TechniqueScore(technique=self._technique_ids[i], score=round(float(np.clip(closeness[i], 0, 1)), 4)) for i in top
+            ),
+            model=self._version,
+            facts_read=len(by_fact),
+            facts_skipped=item.skipped,
+        )
+
+

@@ -1,0 +1,92 @@
+"""How a fact reads to the model: a short field name, then its value.
+
+What carries no meaning by itself (opaque ids, clocks, what the vendor thinks of the
+severity) is left out, and the assessment says how many facts that were. A long value is
+read in several pieces, so that nothing is lost to truncation.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from aegis_agents.records import Fact, Incident
+from aegis_agents.records.incident import Trust
+
+PIECE_CHARS = 220
+"""About 64 tokens: the encoder's time grows with the longest text of a batch."""
+MAX_PIECES = 12
+"""Of one fact; a longer value keeps its beginning and its end, where commands hide what they do."""
+
+TRUST_INDEX: dict[Trust, int] = {"external": 0, "product": 1, "organization": 2}
+DERIVED_INDEX = 3
+
+_WRAPPERS = frozenset(
+    "alert alerts event eventdata object properties additionaldata custom details customdetails custom_details evidence "
+    "evidences unmapped data fields finding sourceproperties debugcontext debugdata threatinfo output_fields productfields "
+    "userdefinedfields additionalinfo service email_body_sections value derived kibana attributes".split()
+)
+_CLAIMS = re.compile(r"(^|\.)(severity\w*|urgency|priority|risk_?score|confidence\w*|level|detectionpriority|severitylabel|sev)$", re.I)
+_OPAQUE_NAME = re.compile(r"(^|[._])(id|uid|uuid|guid|arn|sequenceno|flow_id|digest|schemaversion|class_uid|type_uid|category_uid)$", re.I)
+_OPAQUE_VALUE = re.compile(
+    r"^(\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?|[0-9a-f]{24,}|[0-9]{13,}|S-1-5-21-[0-9-]+|arn:aws:(guardduty|securityhub):\S+)$", re.I
+)  # fmt: skip
+_CLOCK = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d:?\d\d)?$")
+_INDEX = re.compile(r"\[\d+\]")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SPLIT = re.compile(r"[._\-\s/@#$:]+")
+
+
+class Piece(NamedTuple):
+    """A text to encode, and the fact and trust that it belongs to."""
+
+    fact: str
+    text: str
+    trust: int
+
+
+@lru_cache(maxsize=8192)
+def field_name(path: str) -> str:
+    """The last meaningful parts of a path as lower-case words: "evidence[1].processCommandLine" → "process command line"."""
+    parts = [p for p in _INDEX.sub("", path).split(".") if p and p.lower() not in _WRAPPERS] or [path]
+    words = [w for part in parts[-3:] for w in _SPLIT.split(_CAMEL.sub(" ", part)) if w]
+    kept: list[str] = []
+    for word in (w.lower() for w in words):
+        if not kept or kept[-1] != word:
+            kept.append(word)
+    return " ".join(kept[-6:])
+
+
+def is_meaningless(fact: Fact) -> bool:
+    """Whether the model can learn nothing from this fact by itself."""
+    if fact.derived:
+        return False
+    path = _INDEX.sub("", fact.path)
+    return bool(
+        not fact.value.strip()
+        or _OPAQUE_VALUE.match(fact.value)
+        or _CLOCK.match(fact.value)
+        or (_CLAIMS.search(path) and len(fact.value) < 24)
+        or (_OPAQUE_NAME.search(path) and " " not in fact.value)
+    )
+
+
+def _pieces(text: str) -> list[str]:
+    if len(text) <= PIECE_CHARS:
+        return [text]
+    cut = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)]
+    return cut if len(cut) <= MAX_PIECES else cut[: MAX_PIECES // 2] + cut[-MAX_PIECES // 2 :]
+
+
+def read(incident: Incident) -> tuple[list[Piece], int]:
+    """The pieces that the model reads, in the order of the facts, and how many facts were left out."""
+    pieces: list[Piece] = []
+    skipped = 0
+    for fact in incident.facts:
+        if is_meaningless(fact):
+            skipped += 1
+            continue
+        name, trust = field_name(fact.path), DERIVED_INDEX if fact.derived else TRUST_INDEX[fact.trust]
+        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(fact.value)]
+    return pieces, skipped

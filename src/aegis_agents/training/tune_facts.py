@@ -1,0 +1,170 @@
+"""First stage: teach the encoder what single facts say.
+
+Two tasks on one batch of facts: the stance (does it speak for an attack, for
+authorisation, for a wrong detection, or for nothing), and the ATT&CK technique, as
+InfoNCE against technique texts (van den Oord et al. 2018). Field names are dropped and
+swapped at random, so that products' habits are not learnt by heart.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aegis_agents.model.text import field_name
+from aegis_agents.training.base import base_folder, load_base
+from aegis_agents.training.corpus import FACT_CLASSES
+from aegis_agents.training.families import Family, Slot, Stance, load_families
+from aegis_agents.training.network import WIDTH, FactEncoder
+from aegis_agents.training.values import Values
+
+CLASSES: tuple[Stance, ...] = ("neutral", "suspicious", "attack", "authorised", "wrong")
+FROZEN_LAYERS = 2
+"""Word vectors and the lowest layers stay as they are: they cost most to train and generalise best untouched."""
+
+
+class LabelledFact(NamedTuple):
+    """A fact as the model reads it, its class in CLASSES, and the technique of its family ("" if it has none to teach)."""
+
+    text: str
+    stance: int
+    technique: str
+
+
+def draw_fact(families: list[Family], rng: random.Random) -> LabelledFact:
+    """One fact of a random family; rare stances as often as common ones."""
+    family = rng.choice(families)
+    stance = rng.choice(CLASSES)
+    slots = [s for s in family.slots if s.values(stance)]
+    if not slots:
+        return draw_fact(families, rng)
+    slot: Slot = rng.choice(slots)
+    values = Values(rng)
+    value = str(rng.choice(slot.values(stance)))
+    text = values.fill(value) if "{" in value else value
+    chance = rng.random()
+    if chance < 0.12:
+        name = field_name(rng.choice(rng.choice(rng.choice(families).slots).field))
+    elif chance < 0.2:
+        name = rng.choice(("details", "note", "info", "value", "context", "field"))
+    else:
+        name = field_name(rng.choice(slot.field))
+    technique = family.techniques[0] if stance in ("suspicious", "attack") and slot.by != "org" else ""
+    return LabelledFact(f"{name}: {text}", CLASSES.index(stance), technique)
+
+
+def batches(families: list[Family], size: int, seed: int) -> Iterator[list[LabelledFact]]:
+    """Endless batches; the same seed gives the same ones."""
+    rng = random.Random(seed)
+    while True:
+        yield [draw_fact(families, rng) for _ in range(size)]
+
+
+class FactTuner(nn.Module):
+    """The encoder with the two tasks' heads (thrown away after this stage)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = FactEncoder(load_base())
+        self.stance = nn.Linear(WIDTH, len(CLASSES))
+        self.scale = nn.Parameter(torch.tensor(20.0))
+        bert = self.encoder.bert
+        for module in (bert.embeddings, *bert.encoder.layer[:FROZEN_LAYERS]):  # type: ignore[union-attr,index]
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+
+
+class Texts:
+    """Turns texts into tensors, shortest padding that fits."""
+
+    def __init__(self, max_tokens: int = 96) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_file(str(base_folder() / "tokenizer.json"))
+        self.tokenizer.enable_truncation(max_tokens)
+        self.tokenizer.enable_padding()
+
+    def __call__(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        found = self.tokenizer.encode_batch(texts)
+        return torch.tensor([e.ids for e in found]), torch.tensor([e.attention_mask for e in found])
+
+
+def _encode(encoder: FactEncoder, texts: Texts, what: list[str], parts: int = 4) -> Tensor:
+    """Encode in groups of similar length: padding to the longest would double the work."""
+    order = sorted(range(len(what)), key=lambda i: len(what[i]))
+    size = -(-len(what) // parts)
+    chunks = [order[i : i + size] for i in range(0, len(order), size)]
+    vectors = torch.cat([encoder(*texts([what[i] for i in chunk])) for chunk in chunks])
+    back = torch.empty(len(what), dtype=torch.long)
+    back[torch.tensor(order)] = torch.arange(len(what))
+    return vectors[back]
+
+
+def tune_facts(
+    run: Path, technique_texts: dict[str, str], *, steps: int = 1200, batch: int = 96, rate: float = 6e-5, seed: int = 7,
+    console: Console | None = None,
+) -> Path:  # fmt: skip
+    """Train, resuming from `run`/facts.pt if it is there; returns the file with the encoder's weights.
+
+    `technique_texts` maps ATT&CK ids to their texts. A checkpoint is written every 50 steps.
+    """
+    console = console or Console(stderr=True)
+    torch.manual_seed(seed)
+    run.mkdir(parents=True, exist_ok=True)
+    families = [f for f in load_families() if not f.held_out]
+    held_out = [f for f in load_families() if f.held_out]
+    tuner, texts = FactTuner(), Texts()
+    wanted = [p for p in tuner.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(wanted, lr=rate, weight_decay=0.01)
+    file, start = run / "facts.pt", 0
+    if file.exists():
+        saved = torch.load(file, weights_only=True)
+        tuner.load_state_dict(saved["tuner"])
+        optimiser.load_state_dict(saved["optimiser"])
+        start = int(saved["step"])
+        console.print(f"resuming facts at step {start}")
+    source = batches(families, batch, seed + start)
+    ids = sorted(technique_texts)
+    for step in range(start, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / 60) * max(0.05, 1 - step / steps)
+        facts = next(source)
+        tuner.train()
+        vectors = _encode(tuner.encoder, texts, [f.text for f in facts])
+        loss = F.cross_entropy(tuner.stance(vectors * 4.0), torch.tensor([f.stance for f in facts]), label_smoothing=0.05)
+        named = [i for i, f in enumerate(facts) if f.technique in technique_texts]
+        if named:
+            choices = sorted({facts[i].technique for i in named} | set(random.Random(step).sample(ids, 16)))
+            against = _encode(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
+            target = torch.tensor([choices.index(facts[i].technique) for i in named])
+            loss = loss + 0.4 * F.cross_entropy(vectors[named] @ against.T * tuner.scale.clamp(5, 50), target)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(wanted, 1.0)
+        optimiser.step()
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            score = measure(tuner, texts, held_out)
+            console.print(f"facts {step + 1}/{steps} loss {loss.item():.3f} held-out stance accuracy {score:.3f}")
+            state = {"tuner": tuner.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            torch.save(state, file.with_suffix(".tmp"))
+            file.with_suffix(".tmp").replace(file)
+    torch.save(tuner.encoder.state_dict(), run / "encoder.pt")
+    return run / "encoder.pt"
+
+
+@torch.no_grad()
+def measure(tuner: FactTuner, texts: Texts, families: list[Family], size: int = 300) -> float:
+    """Accuracy over FACT_CLASSES (suspicious counts as neutral) on facts of held-out families."""
+    tuner.eval()
+    facts = next(batches(families, size, seed=99))
+    to_head = torch.tensor([0 if c == "suspicious" else FACT_CLASSES.index(c) for c in CLASSES])
+    guess = tuner.stance(_encode(tuner.encoder, texts, [f.text for f in facts]) * 4.0).argmax(1)
+    truth = torch.tensor([f.stance for f in facts])
+    return float((to_head[guess] == to_head[truth]).float().mean())
