@@ -1,0 +1,58 @@
+"""Real labelled alerts that the user fetched: AIT-ADS windows and Sigma regression events.
+
+Split by source: some scenarios and half of the rules train, the others are never shown.
+Labels are what their publishers verified; AIT says only "attack" or "not", so its
+negatives teach no difference between benign and false.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aegis_agents.records import Incident, Verdict
+from aegis_agents.sources import parse
+from aegis_agents.training.corpus import Example
+
+AIT_TRAIN = frozenset({"fox", "harrison"})
+_AIT_KEPT = ("id", "host", "start", "end", "n_alerts", "alerts", "ips")
+"""What a sensor would know; every label is left out."""
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _example(incident: Incident, verdict: Verdict, techniques: tuple[str, ...], family: str, source: str) -> Example:
+    severity = "high" if verdict == "true_positive" else "informational"
+    return Example(incident, verdict, severity, techniques, (-1,) * len(incident.facts), family, source)  # type: ignore[arg-type]
+
+
+def ait_windows(data: Path, *, training: bool) -> Iterator[Example]:
+    """Windows of AIT-ADS (Landauer et al. 2024, CC BY 4.0), each pattern of alert names once; ambiguous ones left out."""
+    seen: set[str] = set()
+    for row in _lines(data / "ait_ads" / "windows.jsonl"):
+        if (row["scenario"] in AIT_TRAIN) != training or row["label"] not in ("true_positive", "not_malicious"):
+            continue
+        attack = row["label"] != "not_malicious"
+        pattern = json.dumps([attack, sorted(a["name"] for a in row["alerts"])])
+        if pattern in seen:
+            continue
+        seen.add(pattern)
+        incident = parse({k: row[k] for k in _AIT_KEPT if k in row}, format="generic")
+        yield _example(incident, "true_positive" if attack else "false_positive", (), f"ait.{row['scenario']}", "ait")
+
+
+def sigma_events(data: Path, *, training: bool) -> Iterator[Example]:
+    """Events that Sigma's own regression tests say are attacks (DRL 1.1); rule names are not in them."""
+    for row in _lines(data / "sigma" / "regression.jsonl"):
+        if (hashlib.sha256(row["id"].encode()).digest()[0] % 2 == 0) != training:
+            continue
+        for event in row["events"]:
+            incident = parse(event, format="windows_event")
+            yield _example(incident, "true_positive", tuple(row["rule"]["attack"]), "sigma", "sigma")
