@@ -1,0 +1,1 @@
+"""One module per product format; the registry names them all."""

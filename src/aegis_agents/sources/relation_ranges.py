@@ -1,0 +1,109 @@
+"""Does an address of the alert lie in a range, or a list of addresses, that another fact names?"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from aegis_agents.records import Entity
+from aegis_agents.sources.keys import word_set
+from aegis_agents.sources.relation import Relation, View, named
+from aegis_agents.sources.shapes import IPAddress, as_ip, ips_in, is_internal
+
+_MOST_RANGES: Final = 12
+_MOST_ADDRESSES: Final = 12
+_CIDR = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})/(\d{1,2})(?![\w.]\d)")
+_CIDR6 = re.compile(r"(?<![\w:])([0-9A-Fa-f:]{2,39})/(\d{1,3})(?!\w)")
+_PATH_CIDR = re.compile(r"(?<!\d)((?:\d{1,3}[._]){3}\d{1,3})_(\d{1,2})(?!\d)")
+_ENDS = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})\s?(?:-|–|\.\.|to)\s?((?:\d{1,3}\.){3}\d{1,3})(?![\w.]\d)")
+_LISTING: Final = word_set("allowed allowlist known scanner scanners expected sources egress published pool")
+
+
+class _Range(NamedTuple):
+    first: IPAddress
+    last: IPAddress
+    text: str
+    view: View
+
+    def __contains__(self, address: object) -> bool:
+        if not isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address):
+            return False
+        return address.version == self.first.version and int(self.first) <= int(address) <= int(self.last)
+
+
+def range_relations(views: Sequence[View], entities: Sequence[Entity]) -> list[Relation]:
+    """Inside and outside, for each named range and each address that takes part in the event."""
+    by_id = {view.fact.id: view for view in views}
+    addresses = [
+        (address, entity, by_id[entity.facts[0]])
+        for entity in entities
+        if entity.kind == "ip" and entity.role != "observed" and entity.facts and entity.facts[0] in by_id
+        and (address := as_ip(entity.value)) is not None
+    ][:_MOST_ADDRESSES]  # fmt: skip
+    if not addresses:
+        return []
+    relations: list[Relation] = []
+    for span in _ranges(views):
+        for address, entity, view in addresses:
+            if view.fact.id == span.view.fact.id or address.version != span.first.version:
+                continue
+            which = f"{view.keys.leaf or 'address'} {entity.value}"
+            if address in span:
+                text = f"address inside named range: {which} in {span.text} {named(span.view, span.view.fact.value)}"
+                relations.append(Relation("address_in_range", text, (view.fact, span.view.fact)))
+            # An address of the organization lies outside every public range, which says nothing; who came from outside
+            # one that names where they should come from says much.
+            elif entity.role == "actor" or is_internal(address) == is_internal(span.first):
+                text = (
+                    f"address outside named range: {which} not in {span.text} {named(span.view, span.view.fact.value)}"
+                )
+                relations.append(Relation("address_in_range", text, (view.fact, span.view.fact)))
+    return relations + list(_listed(views, addresses))
+
+
+def _ranges(views: Sequence[View]) -> list[_Range]:
+    found: list[_Range] = []
+    for view in views:
+        text = view.fact.value[:2000]
+        if "/" in text:
+            for match in _CIDR.finditer(text):
+                found.extend(_network(match.group(1), match.group(2), view))
+            for match in _CIDR6.finditer(text) if ":" in text else ():
+                found.extend(_network(match.group(1), match.group(2), view))
+        if text.count(".") > 5:
+            for match in _ENDS.finditer(text):
+                first, last = as_ip(match.group(1)), as_ip(match.group(2))
+                if first is not None and last is not None and int(first) < int(last):
+                    found.append(_Range(first, last, match.group(), view))
+        if "_" in view.fact.path:  # labels whose keys hold the range, since values may not: subnet_10.0.9.0_24
+            for match in _PATH_CIDR.finditer(view.fact.path):
+                found.extend(_network(match.group(1).replace("_", "."), match.group(2), view))
+        if len(found) >= _MOST_RANGES:
+            break
+    return found[:_MOST_RANGES]
+
+
+def _network(address: str, length: str, view: View) -> Iterator[_Range]:
+    try:
+        network = ipaddress.ip_network(f"{address}/{length}", strict=False)
+    except ValueError:
+        return
+    if network.prefixlen >= 4:  # "everything" is no range
+        yield _Range(network.network_address, network.broadcast_address, f"{address}/{length}", view)
+
+
+def _listed(views: Sequence[View], addresses: Sequence[tuple[IPAddress, Entity, View]]) -> Iterator[Relation]:
+    for view in views:
+        listing = view.keys.words & _LISTING or (view.fact.trust == "organization" and "," in view.fact.value)
+        listed = ips_in(view.fact.value[:1000]) if listing and as_ip(view.fact.value) is None else []
+        for _, entity, own in addresses if listed else ():
+            if own.fact.id == view.fact.id or entity.role == "peer":
+                continue
+            which = f"{own.keys.leaf} {entity.value}"
+            if entity.value in listed:
+                text = f"address is one of those named: {which} {named(view, view.fact.value)}"
+            else:
+                text = f"address is not one of those named: {which} {named(view, view.fact.value)}"
+            yield Relation("address_listed", text, (own.fact, view.fact))
