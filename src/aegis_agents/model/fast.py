@@ -91,7 +91,9 @@ class FastModel:
 
     def _prepare(self, incident: Incident, masked: Set[str]) -> _Input:
         pieces, skipped = read(incident)
-        pieces = [p for p in pieces if p.fact not in masked] if masked else pieces
+        if masked:
+            hidden = incident.resting_on(masked)
+            pieces = [p for p in pieces if p.fact not in hidden]
         return _Input(pieces, self._encoder.encode([p.text for p in pieces]), skipped)
 
     def _judge(self, batch: list[_Input]) -> list[Assessment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
 from typing import Literal
 
@@ -39,6 +40,8 @@ class Fact(Record):
     trust: Trust
     derived: bool = False
     """True when Aegis computed it from other facts (an address lies in a range, a time in a window)."""
+    inputs: tuple[str, ...] = ()
+    """Ids of the facts that a derived fact rests on."""
 
 
 class Entity(Record):
@@ -85,6 +88,10 @@ class Incident(Record):
             if fact.id == fact_id:
                 return fact
         raise KeyError(fact_id)
+
+    def resting_on(self, facts: Set[str]) -> frozenset[str]:
+        """These facts and the derived ones that rest on any of them: who hides one hides the others too."""
+        return frozenset(facts) | {f.id for f in self.facts if not facts.isdisjoint(f.inputs)}
 
     def has_entity(self, kind: str, value: str) -> bool:
         """Whether the incident itself names this entity (targets may come from nowhere else)."""

@@ -50,6 +50,7 @@ def derive(
         Fact(
             id=f"d{number}", path=f"derived.{relation.name}", value=relation.text,
             trust=least([fact.trust for fact in relation.facts]), derived=True,
+            inputs=tuple(dict.fromkeys(fact.id for fact in relation.facts)),
         )
         for number, relation in enumerate(chosen, 1)
     )  # fmt: skip

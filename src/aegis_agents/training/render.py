@@ -255,7 +255,9 @@ def _webhook(d: Draft, v: Values) -> dict[str, Json]:
     alert: dict[str, Json] = {v.rng.choice(("event", "type", "alert_type", "title", "name")): d.title, v.rng.choice(("event_id", "id", "ref")): f"x-{v._digits(8)}", v.rng.choice(("sent_at", "time", "when")): _at(v), v.rng.choice(("priority", "severity", "level")): _LEVELS[d.severity]}  # fmt: skip
     for name, value in d.fields:
         section = v.rng.choice([*sections, ""])
-        _fill_bag(alert.setdefault(section, {}) if section else alert, [(name, value)], v.rng)
+        bag = alert.setdefault(section, {}) if section else alert
+        # A field may have taken the section's name already.
+        _fill_bag(bag if isinstance(bag, dict) else alert, [(name, value)], v.rng)
     return alert
 
 

@@ -1,0 +1,43 @@
+"""The kill switch: a file. While it is there, nothing but records is allowed.
+
+It needs nothing of the service: `touch` engages it, also when the service hangs
+or is being attacked, and it is read anew for every decision, before and after
+everything else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aegis_agents.gate.request import GateRequest, Ruling, allow
+
+if TYPE_CHECKING:
+    from aegis_agents.gate.context import GateContext
+
+
+def engaged(path: Path | None) -> bool:
+    """Whether the file is there; True as well when the system can't say, since not knowing must not act."""
+    if path is None:
+        return False
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # no permission, a loop, a parent that is no folder any more
+        return True
+    return True
+
+
+def check(request: GateRequest, context: GateContext) -> Ruling:
+    """Refuse all but records while the switch is engaged."""
+    if not engaged(context.settings.kill_switch):
+        return allow("kill_switch.off", engaged=False)
+    if context.action_class == "record":
+        return allow("kill_switch.record", engaged=True)
+    return Ruling(
+        "refuse",
+        "kill_switch.engaged",
+        f"the kill switch {context.settings.kill_switch} is engaged; remove the file to act again",
+        numbers={"engaged": True},
+    )
