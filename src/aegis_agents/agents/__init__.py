@@ -1,1 +1,1 @@
-"""agents."""
+"""The agents: one module each, thin. Read triage, intel, reasoning, approval, response."""

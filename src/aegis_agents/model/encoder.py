@@ -66,7 +66,11 @@ class Encoder:
             # Grow the group while padding to its longest text stays cheap.
             end = start + 1
             shortest = len(ids[order[start]])
-            while end < len(order) and (n := len(ids[order[end]])) * (end + 1 - start) <= _BATCH_TOKENS and n <= shortest * 1.5 + 4:
+            while (
+                end < len(order)
+                and (n := len(ids[order[end]])) * (end + 1 - start) <= _BATCH_TOKENS
+                and n <= shortest * 1.5 + 4
+            ):
                 end += 1
             group = order[start:end]
             width = len(ids[group[-1]])

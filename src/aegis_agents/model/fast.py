@@ -48,7 +48,9 @@ class FastModel:
     ) -> None:
         files = read_weights(folder, manifest_sha256=manifest_sha256)
         self._version = files.version
-        self._encoder = Encoder(files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=threads, cache=cache)
+        self._encoder = Encoder(
+            files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=threads, cache=cache
+        )
         self._head = open_session(files.contents["head.onnx"], 1)  # too small to gain from threads
         self._calibration = Calibration(**json.loads(files.contents["calibration.json"]))
         with np.load(io.BytesIO(files.contents["techniques.npz"]), allow_pickle=False) as table:
@@ -110,7 +112,8 @@ class FastModel:
         weights = shares[:, :, _ATTACK] - shares[:, :, _AUTHORISED] - shares[:, :, _WRONG]
         closeness = technique @ self._technique_vectors.T
         return [
-            self._answer(item, verdict[row], severity[row], weights[row], closeness[row]) for row, item in enumerate(batch)
+            self._answer(item, verdict[row], severity[row], weights[row], closeness[row])
+            for row, item in enumerate(batch)
         ]
 
     def _answer(
@@ -131,11 +134,10 @@ class FastModel:
             severity=SEVERITIES[int(severity.argmax())],
             weights=tuple(FactWeight(fact=f, weight=round(w, 4)) for f, w in by_fact.items()),
             techniques=tuple(
-                TechniqueScore(technique=self._technique_ids[i], score=round(float(np.clip(closeness[i], 0, 1)), 4)) for i in top
+                TechniqueScore(technique=self._technique_ids[i], score=round(float(np.clip(closeness[i], 0, 1)), 4))
+                for i in top
             ),
             model=self._version,
             facts_read=len(by_fact),
             facts_skipped=item.skipped,
         )
-
-

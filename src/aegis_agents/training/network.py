@@ -43,7 +43,8 @@ class _Block(nn.Module):
         q, k, v = self.qkv(self.norm1(x)).reshape(b, n, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         attention = torch.softmax(q @ k.transpose(-1, -2) * self.scale + bias, dim=-1)
         x = x + self.drop(self.out((attention @ v).transpose(1, 2).reshape(b, n, w)))
-        return x + self.drop(self.ff2(F.gelu(self.ff1(self.norm2(x)))))
+        x = x + self.drop(self.ff2(F.gelu(self.ff1(self.norm2(x)))))
+        return x
 
 
 class EvidenceHead(nn.Module):
@@ -56,7 +57,10 @@ class EvidenceHead(nn.Module):
         self.query = nn.Parameter(torch.randn(1, 1, HEAD_WIDTH) * 0.02)
         self.blocks = nn.ModuleList(_Block(HEAD_WIDTH, 4, 384, dropout) for _ in range(2))
         self.norm = nn.LayerNorm(HEAD_WIDTH)
-        self.stance = nn.Linear(HEAD_WIDTH, 4)
+        self.stance = nn.Sequential(
+            nn.Linear(WIDTH, HEAD_WIDTH), nn.GELU(), nn.Dropout(dropout), nn.Linear(HEAD_WIDTH, 4)
+        )
+        self.said = nn.Linear(4, HEAD_WIDTH)
         self.decide = nn.Sequential(nn.Linear(HEAD_WIDTH + 8, 64), nn.GELU(), nn.Dropout(dropout), nn.Linear(64, 4))
         self.grade = nn.Linear(HEAD_WIDTH + 4, 5)
         self.technique = nn.Linear(HEAD_WIDTH + WIDTH, WIDTH)
@@ -64,16 +68,19 @@ class EvidenceHead(nn.Module):
 
     def forward(self, facts: Tensor, trust: Tensor, mask: Tensor) -> HeadOutput:
         """facts (B, N, 384) unit vectors, trust (B, N) int64 0..3, mask (B, N) float, 1 where there is a fact."""
-        x = self.drop(self.into(facts)) + self.trust(trust)
+        # Each fact speaks for itself. Judged among the others, all facts of an alert would take its side,
+        # and one that exonerates would count as one more accusation.
+        stance = self.stance(facts)
+        each = torch.softmax(stance, dim=-1)
+        x = self.drop(self.into(facts)) + self.trust(trust) + self.said(each)
         x = torch.cat([self.query.expand(x.shape[0], -1, -1), x], dim=1)
         seen = torch.cat([torch.ones_like(mask[:, :1]), mask], dim=1)
         bias = (1.0 - seen)[:, None, None, :] * -1e4
         for block in self.blocks:
             x = block(x, bias)
         x = self.norm(x)
-        whole, each = x[:, 0], x[:, 1:]
-        stance = self.stance(each)
-        share = torch.softmax(stance, dim=-1) * mask[:, :, None]
+        whole = self.drop(x[:, 0])
+        share = each * mask[:, :, None]
         strongest, total = share.amax(dim=1), torch.log1p(share.sum(dim=1))
         verdict = self.decide(torch.cat([whole, strongest, total], dim=-1))
         severity = self.grade(torch.cat([whole, torch.softmax(verdict, dim=-1)], dim=-1))

@@ -213,7 +213,14 @@ def _paloalto(d: Draft, v: Values) -> dict[str, Json]:
         "LogType": "THREAT", "VendorName": "Palo Alto Networks", "DeviceSN": v._digits(11), "SequenceNo": v._digits(16), "Subtype": v.rng.choice(("spyware", "vulnerability", "url", "wildfire")), "TimeGenerated": _at(v), "Severity": _LEVELS[d.severity].title(),
         "ThreatName": d.title, "ThreatID": v._digits(6), "Action": v.rng.choice(("alert", "allow", "reset-both")), "Application": v.rng.choice(("web-browsing", "ssl", "dns", "ms-rdp")), "SourceAddress": v["ip_int"], "DestinationAddress": v["ip_ext"], "DestinationPort": int(v["port"]),
     }  # fmt: skip
-    _fill_bag(alert, [("".join(p[:1].upper() + p[1:] for p in name.replace(".", "_").split("_")), value) for name, value in d.fields], v.rng)
+    _fill_bag(
+        alert,
+        [
+            ("".join(p[:1].upper() + p[1:] for p in name.replace(".", "_").split("_")), value)
+            for name, value in d.fields
+        ],
+        v.rng,
+    )
     return alert
 
 
@@ -251,7 +258,9 @@ def _windows(d: Draft, v: Values) -> dict[str, Json]:
 
 def _webhook(d: Draft, v: Values) -> dict[str, Json]:
     """A product nobody knows: invented section names, so that shapes are not learnt by heart."""
-    sections = v.rng.sample(["details", "context", "observed", "activity", "asset", "sensor", "enrichment", "info", "extra", "subject"], k=3)
+    sections = v.rng.sample(
+        ["details", "context", "observed", "activity", "asset", "sensor", "enrichment", "info", "extra", "subject"], k=3
+    )
     alert: dict[str, Json] = {v.rng.choice(("event", "type", "alert_type", "title", "name")): d.title, v.rng.choice(("event_id", "id", "ref")): f"x-{v._digits(8)}", v.rng.choice(("sent_at", "time", "when")): _at(v), v.rng.choice(("priority", "severity", "level")): _LEVELS[d.severity]}  # fmt: skip
     for name, value in d.fields:
         section = v.rng.choice([*sections, ""])

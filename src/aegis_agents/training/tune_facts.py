@@ -138,7 +138,9 @@ def tune_facts(
         facts = next(source)
         tuner.train()
         vectors = _encode(tuner.encoder, texts, [f.text for f in facts])
-        loss = F.cross_entropy(tuner.stance(vectors * 4.0), torch.tensor([f.stance for f in facts]), label_smoothing=0.05)
+        loss = F.cross_entropy(
+            tuner.stance(vectors * 4.0), torch.tensor([f.stance for f in facts]), label_smoothing=0.05
+        )
         named = [i for i, f in enumerate(facts) if f.technique in technique_texts]
         if named:
             choices = sorted({facts[i].technique for i in named} | set(random.Random(step).sample(ids, 16)))
@@ -146,7 +148,7 @@ def tune_facts(
             target = torch.tensor([choices.index(facts[i].technique) for i in named])
             loss = loss + 0.4 * F.cross_entropy(vectors[named] @ against.T * tuner.scale.clamp(5, 50), target)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(wanted, 1.0)
         optimiser.step()
         if (step + 1) % 50 == 0 or step + 1 == steps:

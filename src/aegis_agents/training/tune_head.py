@@ -46,7 +46,14 @@ class Item(NamedTuple):
     family: str
 
 
-def encode(examples: Iterable[Example], encoder: Encoder, techniques: list[str], *, any_benign: bool = False, weight: float = 1.0) -> list[Item]:
+def encode(
+    examples: Iterable[Example],
+    encoder: Encoder,
+    techniques: list[str],
+    *,
+    any_benign: bool = False,
+    weight: float = 1.0,
+) -> list[Item]:
     """Examples as the head reads them. `any_benign`: labels other than an attack only mean "no attack"."""
     position = {t: i for i, t in enumerate(techniques)}
     items = []
@@ -90,7 +97,9 @@ def _collate(items: list[Item], rng: random.Random | None) -> dict[str, Tensor]:
         trust[row, :k] = torch.from_numpy(item.trust[rows])
         if rng is not None:
             # Who could have written a field is often guessed from its name: it may weigh, it must not decide.
-            trust[row, :k] = torch.tensor([rng.randrange(3) if t < 3 and rng.random() < TRUST_NOISE else t for t in trust[row, :k].tolist()])
+            trust[row, :k] = torch.tensor(
+                [rng.randrange(3) if t < 3 and rng.random() < TRUST_NOISE else t for t in trust[row, :k].tolist()]
+            )
         stance[row, :k] = torch.from_numpy(item.stance[rows])
         mask[row, :k] = 1.0
     labels = {k: torch.tensor([getattr(i, k) for i in items]) for k in ("verdict", "severity", "technique", "weight")}
@@ -130,12 +139,16 @@ def tune_head(
             batch = _collate(train[start : start + size], rng)
             out = head(batch["facts"], batch["trust"], batch["mask"])
             loss = verdict_loss(out.verdict, batch["verdict"], batch["weight"])
-            loss = loss + 0.8 * F.cross_entropy(out.stance.flatten(0, 1), batch["stance"].flatten(), stance_weight, ignore_index=-1)
+            loss = loss + 0.8 * F.cross_entropy(
+                out.stance.flatten(0, 1), batch["stance"].flatten(), stance_weight, ignore_index=-1
+            )
             loss = loss + 0.2 * F.cross_entropy(out.severity, batch["severity"], ignore_index=-1)
             if (batch["technique"] >= 0).any():
-                loss = loss + 0.2 * F.cross_entropy(20.0 * out.technique @ against.T, batch["technique"], ignore_index=-1)
+                loss = loss + 0.2 * F.cross_entropy(
+                    20.0 * out.technique @ against.T, batch["technique"], ignore_index=-1
+                )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
             torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
             optimiser.step()
         logits, labels = predict(head, held_out)

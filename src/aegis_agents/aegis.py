@@ -1,0 +1,305 @@
+"""The façade: one object that investigates, asks, acts, and takes back.
+
+Everything is opened on first use, so that listing what waits does not load a model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aegis_agents.assembly import open_connectors, open_gate, open_intel
+from aegis_agents.cases import build_case, shadow_id
+from aegis_agents.context import Context
+from aegis_agents.errors import ActionError, InputError
+from aegis_agents.records import ActionReport, Case, Incident
+from aegis_agents.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+    from aegis_agents.intel import Intel
+    from aegis_agents.ledger import JournalRow, Store
+    from aegis_agents.model import IncidentModel
+    from aegis_agents.tools import Connector
+
+
+AGENTS = ("triage", "intel", "reasoning", "approval")
+Alert = dict[str, Any] | str | bytes | Path | Incident
+
+
+def _text_of(alert: dict[str, Any] | str | bytes) -> str:
+    """The alert's own text, as intake keeps it."""
+    if isinstance(alert, bytes):
+        return alert.decode("utf-8", "replace")
+    return alert if isinstance(alert, str) else json.dumps(alert, default=str)
+
+
+class Aegis:
+    """Investigates alerts; see README for the five-line start.
+
+    Without arguments it uses the embedded defaults: no network, no key, state under
+    AEGIS_HOME. `tools` are connectors that act in your systems, besides the built-in
+    ones. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones.
+    Settings are given by name (`mode="shadow"`, `policy="rules.cedar"`, see Settings).
+    Raises SettingsError for an unknown or wrong setting. Thread-safe; close it when done,
+    or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: IncidentModel | None = None,
+        intel: Intel | None = None,
+        tools: Sequence[Connector] = (),
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+        ledger: Store | None = None,
+        settings: Settings | None = None,
+        **overrides: Any,
+    ) -> None:
+        if settings is not None and overrides:
+            raise InputError(
+                "give settings or single settings, not both", field="settings", fix="use Settings.model_copy"
+            )
+        self.settings = settings or load_settings(**overrides)
+        self._given = {"model": model, "intel": intel, "checkpointer": checkpointer, "ledger": ledger}
+        self._tools = tuple(tools)
+        self._building, self._resuming = threading.RLock(), threading.Lock()
+
+    @classmethod
+    def from_settings(cls, file: str | Path, **given: Any) -> Aegis:
+        """Aegis with the settings of a TOML file; arguments win over the file."""
+        components = {k: given.pop(k) for k in ("model", "intel", "tools", "checkpointer", "ledger") if k in given}
+        return cls(settings=load_settings(file, **given), **components)
+
+    # what it is made of, opened when first asked for
+
+    @cached_property
+    def store(self) -> Store:
+        """Intake, journal and ledger."""
+        with self._building:
+            if self._given["ledger"] is not None:
+                return self._given["ledger"]  # type: ignore[return-value]
+            from aegis_agents.ledger import SqliteStore
+
+            return SqliteStore(self.settings.home / "aegis.sqlite")
+
+    @cached_property
+    def _write_path(self) -> Any:
+        from aegis_agents.tools import WritePath
+
+        return WritePath(self.store, open_connectors(self.settings, self._tools))
+
+    @cached_property
+    def context(self) -> Context:
+        """What the agents work with."""
+        with self._building:
+            from aegis_agents.model import FastModel
+
+            model = self._given["model"] or FastModel(threads=self.settings.threads, cache=self.settings.cache)
+            intel = self._given["intel"] or open_intel(self.settings, model)  # type: ignore[arg-type]
+            return Context(
+                model=model,  # type: ignore[arg-type]
+                intel=intel,  # type: ignore[arg-type]
+                gate=open_gate(self.settings, intel),  # type: ignore[arg-type]
+                store=self.store,
+                write_path=self._write_path,
+                mode=self.settings.mode,
+            )
+
+    @cached_property
+    def graph(self) -> Any:
+        """The compiled state graph."""
+        with self._building:
+            from aegis_agents.checkpoints import open_checkpointer
+            from aegis_agents.graph import build_graph
+
+            saver = self._given["checkpointer"] or open_checkpointer(self.settings.home / "checkpoints.sqlite")
+            return build_graph().compile(checkpointer=saver)  # type: ignore[arg-type]
+
+    # investigating
+
+    def investigate(self, alert: Alert, *, format: str | None = None) -> Case:
+        """Judge one alert and do, or ask for, what follows.
+
+        `alert` is a dict, JSON text, a path, or an Incident; its product format is detected
+        unless `format` names it. The same alert again answers the case that is there: one
+        alert is one case, and nothing is done twice. Raises InputError for what is no alert.
+        """
+        incident, native = self._read(alert, format)
+        for _ in self._drive(incident, native):
+            pass
+        return self.case(incident.id)
+
+    async def ainvestigate(self, alert: Alert, *, format: str | None = None) -> Case:
+        """`investigate` for async callers; the work runs in a thread, since it is bound by the CPU."""
+        return await asyncio.to_thread(self.investigate, alert, format=format)
+
+    def investigate_many(self, alerts: Iterable[Alert], *, format: str | None = None) -> Iterator[Case | InputError]:
+        """Judge alerts as they come, in order; for one that can't be read its InputError stands in its place."""
+        for alert in alerts:
+            try:
+                yield self.investigate(alert, format=format)
+            except InputError as error:
+                yield error
+
+    def stream(self, alert: Alert, *, format: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The steps of an investigation as they finish: (agent, what it added). The case is kept at the end."""
+        yield from self._drive(*self._read(alert, format))
+
+    def case(self, incident_id: str) -> Case:
+        """The case of an incident, its actions as they stand now. Raises InputError if there is none."""
+        case = self.store.case(incident_id)
+        if case is None:
+            raise InputError(f"there is no case {incident_id}", field="incident_id", fix="investigate its alert first")
+        return case
+
+    def build_intel(self, *, kev: Path | None = None) -> str:
+        """Build the intelligence snapshot anew, with a KEV catalogue that the user fetched; answers its id."""
+        from aegis_agents.intel import Intel
+        from aegis_agents.intel.kev import SHIPPED_KEV
+
+        with Intel.build(self.settings.home / "intel", self.context.model, kev=kev or SHIPPED_KEV) as built:
+            return built.snapshot_id
+
+    def recover(self) -> list[Case]:
+        """After a crash: settle what was under way by looking, then decide what was taken in and not decided.
+
+        Call it when no other process works on the same state.
+        """
+        self._write_path.settle_open()
+        return [self.investigate(row.incident) for row in self.store.unfinished()]
+
+    # people's answers
+
+    def pending(self) -> list[JournalRow]:
+        """Actions that wait for a person, oldest first."""
+        return self.store.pending()
+
+    def approve(self, action_id: str, *, by: str, reason: str = "") -> ActionReport:
+        """Approve a waiting action, as `by`; it is done at once unless policy asks for another person.
+
+        The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
+        or ActionError naming the rule when it may no longer be done; then it goes on waiting.
+        """
+        from aegis_agents.agents.approval import decide
+        from aegis_agents.agents.journal_view import ENDORSED, endorsers
+
+        row = self.store.action(action_id)
+        if row.state == "awaiting":
+            before = endorsers(self.store, row)
+            decision = decide(self._state_of(row), self.context, row.proposal, approved_by=(*before, by))
+            if decision.verb in ("refuse", "recommend"):
+                raise ActionError(f"{action_id} may not be done now: {decision.rule}: {decision.reason}")
+            if decision.verb == "ask":
+                self.store.append(ENDORSED, row.incident_id, {"action_id": action_id, "by": by, "reason": reason})
+                return row.report().model_copy(update={"reason": decision.reason})
+        self.store.answer(action_id, True, by, reason)
+        return self._resume(row, approved=True)
+
+    def deny(self, action_id: str, *, by: str, reason: str = "") -> ActionReport:
+        """Deny a waiting action. Raises UnknownAction or AlreadyDecided."""
+        row = self.store.action(action_id)
+        self.store.answer(action_id, False, by, reason)
+        return self._resume(row, approved=False)
+
+    def undo(self, action_id: str, *, by: str) -> ActionReport:
+        """Take an action back. Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo."""
+        self._write_path.undo(action_id, by)
+        row = self.store.action(action_id)
+        self._refresh(row.incident_id)
+        return row.report()
+
+    # within
+
+    def _read(self, alert: Alert, format: str | None) -> tuple[Incident, str]:
+        """The incident and the alert's own text, as it is kept."""
+        from aegis_agents.sources import parse
+
+        if isinstance(alert, str) and not alert.lstrip().startswith(("{", "[")):
+            alert = Path(alert)
+        if isinstance(alert, Path):
+            try:
+                alert = alert.read_bytes()
+            except OSError as error:
+                raise InputError(
+                    f"{error.strerror}: {alert}", field="alert", fix="give a path that can be read, or JSON"
+                ) from error
+        if isinstance(alert, Incident):
+            incident, native = alert, alert.model_dump_json()
+        else:
+            incident = parse(alert, format=format, tenant=self.settings.tenant)
+            native = _text_of(alert)
+        if self.settings.mode == "shadow":
+            incident = incident.model_copy(update={"id": shadow_id(incident.id, self.context.versions)})
+        return incident, native
+
+    def _drive(self, incident: Incident, native: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Take the incident in, run the graph, keep the case."""
+        started = time.perf_counter()
+        versions = self.context.versions
+        if self.store.admit(incident, native, versions).finished:
+            return
+        config = {"configurable": {"thread_id": incident.id}}
+        state: dict[str, Any] = {"incident": incident}
+        # "exit" writes one checkpoint a run; what must survive a crash in between is in intake and journal.
+        run = self.graph.stream(state, config, context=self.context, stream_mode="updates", durability="exit")
+        for update in run:
+            for step, added in update.items():
+                if step in AGENTS:
+                    notes = (*state.get("notes", ()), *added.get("notes", ()))
+                    state |= {**added, "notes": notes}
+                    yield step, added
+        elapsed = (time.perf_counter() - started) * 1000
+        self.store.finish(incident.id, build_case(state, self.store.actions(incident.id), versions, elapsed))
+
+    def _state_of(self, row: JournalRow) -> Any:
+        """The graph's state as it was decided; rebuilt from intake if the checkpoint is gone."""
+        values = self.graph.get_state({"configurable": {"thread_id": row.incident_id}}).values
+        if "conclusion" in values:
+            return values
+        from aegis_agents.agents.rebuild import rebuild_state
+
+        return rebuild_state(self.store, self.context, row.incident_id)
+
+    def _resume(self, row: JournalRow, *, approved: bool) -> ActionReport:
+        """Wake the action's own subgraph; the others go on waiting. The journal decides what is done."""
+        from langgraph.types import Command
+
+        config = {"configurable": {"thread_id": row.incident_id}}
+        with self._resuming:  # two resumes of one thread at once would overwrite each other's checkpoint
+            for task in self.graph.get_state(config).tasks:
+                for waiting in task.interrupts:
+                    if waiting.value.get("action_id") == row.action_id:
+                        answer = {waiting.id: {"action_id": row.action_id, "approved": approved}}
+                        self.graph.invoke(Command(resume=answer), config, context=self.context, durability="exit")
+        if self.store.action(row.action_id).state == "approved":
+            self._write_path.execute(row.action_id)  # the checkpoint was lost; the journal was not
+        self._refresh(row.incident_id)
+        return self.store.action(row.action_id).report()
+
+    def _refresh(self, incident_id: str) -> None:
+        """Bring the kept case up to what the journal says."""
+        case = self.store.case(incident_id)
+        if case is not None:
+            reports = tuple(r.report() for r in self.store.actions(incident_id))
+            self.store.finish(incident_id, case.model_copy(update={"actions": reports}))
+
+    def close(self) -> None:
+        """Release the databases."""
+        if "store" in self.__dict__ and self._given["ledger"] is None:
+            self.store.close()
+        if "graph" in self.__dict__ and self._given["checkpointer"] is None:
+            self.graph.checkpointer.conn.close()
+
+    def __enter__(self) -> Aegis:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,42 @@
+"""Intel: what is known about what this alert names? Techniques, exploited CVEs, confirmed past cases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from aegis_agents.context import Context
+from aegis_agents.errors import IntelError
+from aegis_agents.records import Incident, Passage
+from aegis_agents.state import IncidentState
+
+_CVE = re.compile(r"\bCVE-\d{4}-\d{4,7}\b", re.I)
+_MAX_CVES = 5
+TECHNIQUES, CASES = 3, 3
+
+
+def _named_cves(incident: Incident) -> list[str]:
+    """CVE ids that the alert names; an id is looked up exactly or not at all, so text can't steer this."""
+    found = dict.fromkeys(m.upper() for fact in incident.facts for m in _CVE.findall(fact.value))
+    return list(found)[:_MAX_CVES]
+
+
+def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Adds `passages`. Without a usable snapshot it goes on without any, and says so in `notes`."""
+    context, incident = runtime.context, state["incident"]
+    if context.intel is None:
+        return {"passages": (), "notes": ("no threat intelligence is loaded",)}
+    try:
+        passages: list[Passage] = []
+        for scored in state["assessment"].techniques[:TECHNIQUES]:
+            if (known := context.intel.technique(scored.technique)) is not None:
+                passages.append(known.model_copy(update={"score": scored.score}))
+        for cve in _named_cves(incident):
+            if (exploited := context.intel.cve(cve)) is not None:
+                passages.append(exploited)
+        passages += [c.passage() for c in context.intel.similar_cases(context.model.embed_incident(incident), k=CASES)]
+    except IntelError as error:
+        return {"passages": (), "notes": (f"threat intelligence could not be searched: {error}",)}
+    return {"passages": tuple(passages)}

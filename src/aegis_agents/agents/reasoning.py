@@ -1,0 +1,40 @@
+"""Reasoning: what follows from model and intelligence? A conclusion whose every sentence cites, and proposals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from aegis_agents.agents.evidence import fact_evidence, passage_evidence, write_summary
+from aegis_agents.agents.planning import propose
+from aegis_agents.context import Context
+from aegis_agents.records import Assessment, Conclusion
+from aegis_agents.state import IncidentState
+
+TECHNIQUE_FLOOR = 0.35
+"""Below this likeness a technique is a guess and is not named."""
+MAX_TECHNIQUES = 3
+
+
+def _techniques(assessment: Assessment) -> tuple[str, ...]:
+    """Named only where an attack is possible: allowed or misread activity has no technique."""
+    if assessment.verdict != "true_positive":
+        return ()
+    named = [t.technique for t in assessment.techniques if t.score >= TECHNIQUE_FLOOR]
+    return tuple(named[:MAX_TECHNIQUES] or [t.technique for t in assessment.techniques[:1]])
+
+
+def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Adds `conclusion` and `proposals`."""
+    assessment, incident = state["assessment"], state["incident"]
+    facts, passages = fact_evidence(incident, assessment), passage_evidence(state["passages"])
+    conclusion = Conclusion(
+        verdict=assessment.verdict,
+        confidence=assessment.confidence,
+        severity=assessment.severity,
+        techniques=_techniques(assessment),
+        evidence=(*facts, *passages),
+        sentences=write_summary(assessment, facts, passages),
+    )
+    return {"conclusion": conclusion, "proposals": propose(incident, conclusion)}

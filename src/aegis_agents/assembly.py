@@ -1,0 +1,53 @@
+"""Builds the parts of an Aegis from its settings. Imports stay inside: a part that is not used costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aegis_agents.settings import Settings
+
+if TYPE_CHECKING:
+    from aegis_agents.gate import Gate
+    from aegis_agents.intel import Intel
+    from aegis_agents.model import IncidentModel
+    from aegis_agents.tools import Connector
+
+
+def open_intel(settings: Settings, model: IncidentModel) -> Intel:
+    """The intelligence under `home`, built on first use."""
+    from aegis_agents.intel import Intel
+
+    return Intel.open(settings.home / "intel", model)
+
+
+def open_gate(settings: Settings, intel: Intel | None) -> Gate:
+    """The gate with the user's rules, assets and limits."""
+    from aegis_agents.gate import Gate
+    from aegis_agents.gate.gate import looks_like_technique
+
+    limits = {} if settings.max_actions_per_hour is None else {"actions_per_hour": settings.max_actions_per_hour}
+    return Gate(
+        settings.policy,
+        autonomy=settings.autonomy,
+        mode=settings.mode,
+        matrix=settings.matrix,
+        risk=settings.risk,
+        budgets=limits,
+        kill_switch=settings.kill_switch_file,
+        assets=settings.assets,
+        is_technique=intel.is_technique if intel else looks_like_technique,
+    )
+
+
+def open_connectors(settings: Settings, own: Sequence[Connector]) -> list[Connector]:
+    """The connectors that settings ask for, after the user's own. The outbox takes what no other does."""
+    from aegis_agents.tools import NftablesConnector, OutboxConnector, WebhookConnector
+
+    found = list(own)
+    if settings.webhook_url:
+        found.append(WebhookConnector(settings.webhook_url, settings.webhook_secret))
+    if settings.nftables:
+        found.append(NftablesConnector(never=settings.nftables_never))
+    found.append(OutboxConnector(settings.home / "outbox"))
+    return found

@@ -1,0 +1,47 @@
+"""`aegis demo`: five alerts of five products through the real thing, in a state that is thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from aegis_agents.aegis import Aegis
+from aegis_agents.cli.render import show_case, show_pending
+
+_STORIES = {
+    "1_attack": "An attack that the product rated Low",
+    "2_authorised": "The same kind of thing, authorised, that the product rated Critical",
+    "3_wrong_detection": "A wrong detection",
+    "4_unclear": "One where the evidence does not decide",
+    "5_injection": "An attack whose command line tells the AI to stand down",
+}
+
+
+def run_demo(console: Console) -> None:
+    """Investigate, show what waits, approve one action, verify the ledger."""
+    folder = resources.files("aegis_agents.cli") / "demo_alerts"
+    with tempfile.TemporaryDirectory(prefix="aegis-demo-") as home:
+        started = time.perf_counter()
+        console.print("Loading the model and building the intelligence index (once) ...")
+        with Aegis(home=Path(home)) as aegis:
+            _ = aegis.graph, aegis.context
+            console.print(f"ready in {time.perf_counter() - started:.1f} s: {aegis.context.model.version}\n")
+            for name, story in _STORIES.items():
+                console.rule(Text(story), align="left")
+                show_case(console, aegis.investigate((folder / f"{name}.json").read_text("utf-8")))
+            waiting = aegis.pending()
+            console.rule(Text(f"{len(waiting)} actions wait for a person"), align="left")
+            show_pending(console, waiting)
+            if waiting:
+                console.rule(Text("A person approves the first; the others go on waiting"), align="left")
+                answer = aegis.approve(waiting[0].action_id, by="demo-analyst", reason="shown in the demo")
+                console.print(Text(f"{answer.action} {answer.target.value}: {answer.outcome} {answer.detail}"))
+                console.print(f"{len(aegis.pending())} still wait")
+            console.rule(Text("What was decided and done, provably"), align="left")
+            found = aegis.store.verify()
+            console.print(f"ledger whole: {found.entries} entries, head {found.head[:16]}…")

@@ -1,0 +1,226 @@
+"""`aegis`: investigate alerts, answer what waits, check the ledger.
+
+Exit codes: 0 done; 1 an alert, action or check failed (said on stderr); 2 wrong usage or
+settings; 3 the ledger or the model is not what it was (tampered).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from aegis_agents._version import __version__
+from aegis_agents.aegis import Aegis
+from aegis_agents.errors import AegisError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
+
+app = typer.Typer(help="Triage, intelligence, reasoning and approval for security incidents.", no_args_is_help=True, add_completion=False)  # fmt: skip
+ledger_app = typer.Typer(help="The tamper-evident record of everything decided and done.", no_args_is_help=True)
+intel_app = typer.Typer(help="Threat intelligence.", no_args_is_help=True)
+model_app = typer.Typer(help="The fine-tuned model.", no_args_is_help=True)
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(intel_app, name="intel")
+app.add_typer(model_app, name="model")
+
+_SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A TOML file with settings.")]
+_JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, one line each.")]
+_By = Annotated[str, typer.Option("--by", help="Who answers.")]
+_Reason = Annotated[str, typer.Option("--reason", help="Why.")]
+
+
+def _open(settings: Path | None, **given: Any) -> Aegis:
+    return Aegis.from_settings(settings, **given) if settings else Aegis(**given)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _spoken_errors() -> Iterator[None]:
+    """Say our own errors in one line and leave with their exit code; anything else is a bug and shows its trace."""
+    try:
+        yield
+    except (LedgerTampered, ModelTampered, IntelTampered) as error:
+        typer.echo(f"aegis: tampered: {error}", err=True)
+        raise typer.Exit(3) from error
+    except SettingsError as error:
+        typer.echo(f"aegis: {error}", err=True)
+        raise typer.Exit(2) from error
+    except AegisError as error:
+        typer.echo(f"aegis: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def investigate(
+    file: Annotated[
+        str, typer.Argument(help="A file with an alert, or with one alert a line; - reads standard input.")
+    ],
+    as_json: _JsonFlag = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Decide as if live and touch nothing.")] = False,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Cedar rules to add; they can't remove a shipped forbid.")
+    ] = None,
+    autonomy: Annotated[
+        str | None, typer.Option("--autonomy", help="A ceiling: observe, recommend, ask, act_undo, act.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", help="The product format, if detection should not decide.")
+    ] = None,
+    settings: _SettingsFile = None,
+) -> None:
+    """Judge alerts, show what decided, act or ask."""
+    from aegis_agents.cli.batch import investigate_file
+
+    with (
+        _spoken_errors(),
+        _open(settings, mode="shadow" if shadow else None, policy=policy, autonomy=autonomy) as aegis,
+    ):
+        failed = investigate_file(aegis, file, format=format, as_json=as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def approvals(as_json: _JsonFlag = False, settings: _SettingsFile = None) -> None:
+    """List what waits for a person, oldest first."""
+    from aegis_agents.cli.render import show_pending
+
+    with _spoken_errors(), _open(settings) as aegis:
+        rows = aegis.pending()
+        if as_json:
+            for row in rows:
+                _print_json(row.report().model_dump(mode="json") | {"incident_id": row.incident_id})
+        else:
+            show_pending(Console(), rows)
+
+
+def _answer(method: str, action_id: str, settings: Path | None, **given: Any) -> None:
+    with _spoken_errors(), _open(settings) as aegis:
+        report = getattr(aegis, method)(action_id, **given)
+        typer.echo(
+            f"{report.action} {report.target.kind}:{report.target.value}: {report.outcome} {report.detail}".rstrip()
+        )
+
+
+@app.command()
+def approve(action_id: str, by: _By, reason: _Reason = "", settings: _SettingsFile = None) -> None:
+    """Approve a waiting action; it is done at once."""
+    _answer("approve", action_id, settings, by=by, reason=reason)
+
+
+@app.command()
+def deny(action_id: str, by: _By, reason: _Reason = "", settings: _SettingsFile = None) -> None:
+    """Deny a waiting action."""
+    _answer("deny", action_id, settings, by=by, reason=reason)
+
+
+@app.command()
+def undo(action_id: str, by: _By, settings: _SettingsFile = None) -> None:
+    """Take an action back."""
+    _answer("undo", action_id, settings, by=by)
+
+
+@app.command()
+def recover(settings: _SettingsFile = None) -> None:
+    """After a crash: settle what was under way, decide what was left. Run it when nothing else uses this state."""
+    with _spoken_errors(), _open(settings) as aegis:
+        cases = aegis.recover()
+        typer.echo(f"settled; {len(cases)} incident(s) decided")
+
+
+@app.command()
+def formats() -> None:
+    """List the product formats that alerts may have."""
+    from aegis_agents.sources import FORMATS
+
+    for name in FORMATS:
+        typer.echo(name)
+
+
+@app.command()
+def demo() -> None:
+    """Investigate five example alerts in a throw-away state, approve one action, verify the ledger."""
+    from aegis_agents.cli.demo import run_demo
+
+    with _spoken_errors():
+        run_demo(Console())
+
+
+@ledger_app.command()
+def verify(settings: _SettingsFile = None) -> None:
+    """Check the whole chain; exit code 3 if it was altered."""
+    with _spoken_errors(), _open(settings) as aegis:
+        found = aegis.store.verify()
+        typer.echo(f"ledger whole: {found.entries} entries, head {found.head}")
+
+
+@ledger_app.command()
+def show(
+    incident: Annotated[str | None, typer.Option("--incident", help="Only this incident.")] = None,
+    after: Annotated[int, typer.Option("--after", help="Entries after this number.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
+    settings: _SettingsFile = None,
+) -> None:
+    """Print entries as JSON Lines."""
+    with _spoken_errors(), _open(settings) as aegis:
+        for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit):
+            _print_json(entry.model_dump(mode="json"))
+
+
+@intel_app.command()
+def build(
+    kev: Annotated[
+        Path | None, typer.Option("--kev", help="A newer KEV catalogue, fetched from its publisher.")
+    ] = None,
+    settings: _SettingsFile = None,
+) -> None:
+    """Build the snapshot of threat intelligence anew."""
+    with _spoken_errors(), _open(settings) as aegis:
+        snapshot = aegis.build_intel(kev=kev)
+        typer.echo(f"intelligence snapshot {snapshot}")
+
+
+@intel_app.command()
+def search(
+    text: str,
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many.")] = 5,
+    settings: _SettingsFile = None,
+) -> None:
+    """Search threat intelligence."""
+    with _spoken_errors(), _open(settings) as aegis:
+        for passage in aegis.context.intel.search(query=text, k=k) if aegis.context.intel else ():
+            _print_json(passage.model_dump(mode="json"))
+
+
+@model_app.command("verify")
+def verify_model() -> None:
+    """Check the shipped weights against their pins; exit code 3 if one was altered."""
+    from aegis_agents.model.files import read_weights
+
+    with _spoken_errors():
+        typer.echo(f"model whole: {read_weights().version}")
+
+
+def main() -> None:
+    """The entry point of the `aegis` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

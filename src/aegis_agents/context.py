@@ -1,0 +1,33 @@
+"""What the agents work with. It travels in LangGraph's runtime context, never in the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aegis_agents.gate import Gate
+from aegis_agents.intel import Intel
+from aegis_agents.ledger import Store
+from aegis_agents.model import IncidentModel
+from aegis_agents.tools import WritePath
+
+
+@dataclass(frozen=True)
+class Context:
+    """Dependencies of one Aegis; shared by all its incidents. `intel` None: no snapshot could be loaded."""
+
+    model: IncidentModel
+    intel: Intel | None
+    gate: Gate
+    store: Store
+    write_path: WritePath
+    mode: Literal["live", "shadow"] = "live"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What decides: pinned at intake, named in every decision."""
+        return {
+            "model": self.model.version,
+            "intel": self.intel.snapshot_id if self.intel else "none",
+            **self.gate.versions,
+        }

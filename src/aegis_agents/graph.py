@@ -1,0 +1,49 @@
+"""The state graph: wiring only.
+
+triage → intel → reasoning → approval → one `act` subgraph per action (wait, then respond)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+
+from aegis_agents.agents.approval import approval, route_actions
+from aegis_agents.agents.intel import intel
+from aegis_agents.agents.reasoning import reasoning
+from aegis_agents.agents.response import respond
+from aegis_agents.agents.triage import triage
+from aegis_agents.agents.waiting import wait
+from aegis_agents.context import Context
+from aegis_agents.state import ActionResult, ActionState, IncidentState
+
+
+def _build_action_graph() -> Any:
+    """Wait for a person where one is needed, then act. Compiled, so that each action waits on its own."""
+    builder = StateGraph(ActionState, context_schema=Context, output_schema=ActionResult)
+    builder.add_node("wait", wait)
+    builder.add_node("respond", respond)
+    builder.add_edge(START, "wait")
+    builder.add_edge("wait", "respond")
+    builder.add_edge("respond", END)
+    return builder.compile()
+
+
+def build_graph() -> StateGraph[IncidentState, Context]:
+    """The graph, not yet compiled: add nodes and edges of your own, then `compile(checkpointer=...)`.
+
+    Invoke it with `{"incident": Incident}` and a `Context`. Waiting actions need a checkpointer.
+    """
+    builder: StateGraph[IncidentState, Context] = StateGraph(IncidentState, context_schema=Context)
+    builder.add_node("triage", triage)
+    builder.add_node("intel", intel)
+    builder.add_node("reasoning", reasoning)
+    builder.add_node("approval", approval)
+    builder.add_node("act", _build_action_graph())
+    builder.add_edge(START, "triage")
+    builder.add_edge("triage", "intel")
+    builder.add_edge("intel", "reasoning")
+    builder.add_edge("reasoning", "approval")
+    builder.add_conditional_edges("approval", route_actions, ["act", END])
+    return builder

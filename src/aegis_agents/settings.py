@@ -1,0 +1,84 @@
+"""All settings, in one place: the only module of the package that reads the environment.
+
+From weakest to strongest: defaults, a TOML file, AEGIS_* variables, arguments.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aegis_agents.errors import SettingsError
+from aegis_agents.records import Autonomy
+
+
+class Settings(BaseSettings):
+    """Every setting of Aegis. Unknown ones are an error."""
+
+    model_config = SettingsConfigDict(env_prefix="AEGIS_", extra="forbid", frozen=True)
+
+    home: Path = Field(default_factory=lambda: user_data_path("aegis"))
+    """Where state lives: aegis.sqlite, checkpoints.sqlite, intel/, outbox."""
+    mode: Literal["live", "shadow"] = "live"
+    """shadow decides as if live and touches nothing."""
+    autonomy: Autonomy = "act"
+    """A ceiling over the autonomy matrix; the matrix itself starts at "ask"."""
+    matrix: Path | None = None
+    """A TOML file with cells of the autonomy matrix."""
+    policy: Path | None = None
+    """A Cedar file whose rules are added; it can't remove a shipped forbid."""
+    assets: Path | None = None
+    """A TOML file that names protected groups of assets."""
+    risk: dict[str, float] = {}
+    """Least confidence for acting alone, by action class (contain, destroy, close_alert)."""
+    max_actions_per_hour: int | None = Field(default=None, ge=0)
+    """Overrides the shipped budget of containing actions an hour."""
+    kill_switch: Path | None = None
+    """While this file is there, nothing is done (default: `home`/KILL)."""
+    tenant: str = "default"
+    """Whose incidents these are; part of every incident's id."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of the encoder; 0 leaves it to ONNX Runtime."""
+    cache: int = Field(default=20_000, ge=0)
+    """Fact vectors kept in memory, 1.5 KB each."""
+    webhook_url: str | None = None
+    """Where tickets and notifications go; without it they go to the outbox in `home`."""
+    webhook_secret: SecretStr | None = None
+    """Signs what is sent to the webhook."""
+    nftables: bool = False
+    """Block addresses with this host's nftables (needs root)."""
+    nftables_never: tuple[str, ...] = ()
+    """Addresses and networks that nftables must never block, besides the built-in ones."""
+
+    @property
+    def kill_switch_file(self) -> Path:
+        """The kill switch in force."""
+        return self.kill_switch or self.home / "KILL"
+
+
+def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
+    """Settings from a TOML file (optional), the environment and arguments.
+
+    Arguments that are None count as not given. Raises SettingsError naming each wrong
+    setting and what is wrong with it.
+    """
+    given = {k: v for k, v in overrides.items() if v is not None}
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(Path(file).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{file}: {error}") from error
+    try:
+        # Precedence: what the environment sets beats the file, what the caller says beats both.
+        from_environment = Settings(**given).model_fields_set - set(given)
+        from_file = {k: v for k, v in values.items() if k not in from_environment}
+        return Settings(**(from_file | given))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise SettingsError(f"{file or 'settings'}: {wrong}") from error
