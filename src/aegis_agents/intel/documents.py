@@ -1,0 +1,102 @@
+"""A Document: one piece of intelligence as it is stored, before a search makes a Passage of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from aegis_agents.records import Passage
+from aegis_agents.records.base import Record
+
+Corpus = Literal["technique", "mitigation", "group", "software", "kev", "action"]
+"""What a snapshot holds: four kinds of ATT&CK object, exploited vulnerabilities, response actions."""
+
+CORPORA: tuple[Corpus, ...] = ("technique", "mitigation", "group", "software", "kev", "action")
+"""The order in which corpora stand in a snapshot; each is one contiguous range of rows."""
+
+ATTACK_LICENCE = (
+    "ATT&CK Terms of Use (https://attack.mitre.org/resources/terms-of-use/); "
+    "© The MITRE Corporation, reproduced and distributed with its permission"
+)
+KEV_LICENCE = "CC0-1.0"
+ACTION_LICENCE = "Apache-2.0"
+CASE_LICENCE = "private to the organisation"
+
+MAX_TEXT = 20_000
+"""Characters of one document; more is cut, since no reader or encoder takes it in."""
+
+_SPACE = re.compile(r"\s+")
+
+
+class Embedder(Protocol):
+    """The part of a model that intelligence needs: text to unit vectors.
+
+    Stated here because `intel` and `model` are siblings and do not import each other;
+    every `IncidentModel` fits.
+    """
+
+    @property
+    def version(self) -> str:
+        """Name and content hash of the weights."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape (len(texts), dimensions)."""
+        ...
+
+
+class Document(Record):
+    """One piece of intelligence.
+
+    `aliases` are further ids that find it (a RE&CT id, a revoked ATT&CK id).
+    `embedding_text` is what its vector is made from where that differs from `text`.
+    """
+
+    corpus: Corpus
+    id: str
+    title: str
+    text: str
+    licence: str
+    trust: float = 1.0
+    technique: str | None = None
+    aliases: tuple[str, ...] = ()
+    embedding_text: str | None = None
+
+    @field_validator("title", "text", "embedding_text")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        return None if value is None else plain(value)[:MAX_TEXT]
+
+    @property
+    def to_embed(self) -> str:
+        """The text that the vector stands for."""
+        return self.embedding_text if self.embedding_text is not None else self.text
+
+    def passage(self, *, score: float, snapshot: str) -> Passage:
+        """The document as a search result."""
+        return Passage(
+            source=self.corpus, id=self.id, title=self.title, text=self.text, score=score,
+            snapshot=snapshot, trust=self.trust, licence=self.licence, technique=self.technique,
+        )  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Text on one line, without control and formatting characters.
+
+    Bidirectional overrides and zero-width characters could make a passage read
+    differently to a person than to the model.
+    """
+    kept = (c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else " " for c in text)
+    return _SPACE.sub(" ", "".join(kept)).strip()
+
+
+def text_key(text: str) -> bytes:
+    """SHA-256 of a text, under which its vector is kept."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
