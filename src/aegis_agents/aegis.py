@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.assembly import open_connectors, open_gate, open_intel
+from aegis_agents.assembly import open_gate, open_intel, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
-from aegis_agents.errors import ActionError, InputError
+from aegis_agents.errors import ActionError, InputError, IntelError
 from aegis_agents.records import ActionReport, Case, Incident
 from aegis_agents.settings import Settings, load_settings
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aegis_agents.intel import Intel
     from aegis_agents.ledger import JournalRow, Store
     from aegis_agents.model import IncidentModel
-    from aegis_agents.tools import Connector
+    from aegis_agents.tools import Connector, WritePath
 
 
 AGENTS = ("triage", "intel", "reasoning", "approval")
@@ -91,10 +91,8 @@ class Aegis:
             return SqliteStore(self.settings.home / "aegis.sqlite")
 
     @cached_property
-    def _write_path(self) -> Any:
-        from aegis_agents.tools import WritePath
-
-        return WritePath(self.store, open_connectors(self.settings, self._tools))
+    def _write_path(self) -> WritePath:
+        return open_write_path(self.settings, self.store, self._tools)
 
     @cached_property
     def context(self) -> Context:
@@ -161,12 +159,15 @@ class Aegis:
         return case
 
     def build_intel(self, *, kev: Path | None = None) -> str:
-        """Build the intelligence snapshot anew, with a KEV catalogue that the user fetched; answers its id."""
-        from aegis_agents.intel import Intel
-        from aegis_agents.intel.kev import SHIPPED_KEV
+        """Build the intelligence snapshot anew; answers its id.
 
-        with Intel.build(self.settings.home / "intel", self.context.model, kev=kev or SHIPPED_KEV) as built:
-            return built.snapshot_id
+        `kev` is a KEV catalogue that the user fetched; without one, what is there stays.
+        Raises InputError if the file is not usable; then the old snapshot stays.
+        """
+        intel = self.context.intel
+        if intel is None:
+            raise IntelError("this Aegis was made without intelligence")
+        return intel.add_kev(kev) if kev is not None else intel.snapshot_id
 
     def recover(self) -> list[Case]:
         """After a crash: settle what was under way by looking, then decide what was taken in and not decided.

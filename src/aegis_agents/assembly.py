@@ -10,8 +10,9 @@ from aegis_agents.settings import Settings
 if TYPE_CHECKING:
     from aegis_agents.gate import Gate
     from aegis_agents.intel import Intel
+    from aegis_agents.ledger import Store
     from aegis_agents.model import IncidentModel
-    from aegis_agents.tools import Connector
+    from aegis_agents.tools import Connector, WritePath
 
 
 def open_intel(settings: Settings, model: IncidentModel) -> Intel:
@@ -40,14 +41,16 @@ def open_gate(settings: Settings, intel: Intel | None) -> Gate:
     )
 
 
-def open_connectors(settings: Settings, own: Sequence[Connector]) -> list[Connector]:
-    """The connectors that settings ask for, after the user's own. The outbox takes what no other does."""
-    from aegis_agents.tools import NftablesConnector, OutboxConnector, WebhookConnector
+def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) -> WritePath:
+    """The write path over the user's connectors, those that settings ask for, and the outbox for the rest."""
+    from aegis_agents.gate import redact
+    from aegis_agents.tools import NftablesConnector, OutboxConnector, WebhookConnector, WritePath, assign
 
     found = list(own)
     if settings.webhook_url:
-        found.append(WebhookConnector(settings.webhook_url, settings.webhook_secret))
+        secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+        found.append(WebhookConnector(settings.webhook_url, secret))
     if settings.nftables:
         found.append(NftablesConnector(never=settings.nftables_never))
-    found.append(OutboxConnector(settings.home / "outbox"))
-    return found
+    outbox = OutboxConnector(settings.home / "outbox")
+    return WritePath(store, assign(found, fallback=outbox), redact=redact)

@@ -29,5 +29,6 @@ class Context:
         return {
             "model": self.model.version,
             "intel": self.intel.snapshot_id if self.intel else "none",
+            "memory": self.intel.memory_version if self.intel else "none",
             **self.gate.versions,
         }

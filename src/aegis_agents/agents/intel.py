@@ -36,7 +36,9 @@ def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
         for cve in _named_cves(incident):
             if (exploited := context.intel.cve(cve)) is not None:
                 passages.append(exploited)
-        passages += [c.passage() for c in context.intel.similar_cases(context.model.embed_incident(incident), k=CASES)]
+        vector = context.model.embed_incident(incident)
+        # A case does not vote on itself.
+        passages += [c.passage() for c in context.intel.similar_cases(vector, k=CASES, exclude_key=incident.id)]
     except IntelError as error:
         return {"passages": (), "notes": (f"threat intelligence could not be searched: {error}",)}
     return {"passages": tuple(passages)}

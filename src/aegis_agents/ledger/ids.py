@@ -1,0 +1,38 @@
+"""Canonical JSON, and the ids that make "at most once" possible."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aegis_agents.errors import InputError
+from aegis_agents.records import ActionName, Target
+
+
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """One text for one value: sorted keys, no spaces, ASCII only (a lone surrogate can't break it), no NaN.
+
+    Raises InputError if the value is not JSON.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"not JSON: {error}", field="body", fix="use strings, numbers, booleans, lists and dicts only"
+        ) from error
+
+
+def idempotency_key(incident_id: str, action: ActionName, target: Target, generation: int = 0) -> str:
+    """SHA-256, as 64 hex digits, over incident, action, target and generation.
+
+    The parts are joined as canonical JSON, so that no two different quadruples share one text.
+    """
+    parts = {"incident": incident_id, "action": action, "kind": target.kind, "value": target.value}
+    return hashlib.sha256(canonical_json(parts | {"generation": generation}).encode()).hexdigest()
+
+
+def action_id(incident_id: str, action: ActionName, target: Target, generation: int = 0) -> str:
+    """The id of an action: "act-" and the first 16 hex digits of its idempotency key."""
+    return "act-" + idempotency_key(incident_id, action, target, generation)[:16]

@@ -1,0 +1,80 @@
+"""Intake: the incident as it came in, before anything is decided; later its case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from datetime import datetime
+
+from aegis_agents.errors import StoreError
+from aegis_agents.ledger.chain import LedgerTable
+from aegis_agents.ledger.ids import canonical_json
+from aegis_agents.ledger.rows import IntakeRow
+from aegis_agents.records import Case, Incident
+
+
+class IntakeTable(LedgerTable):
+    """The intake's part of the store."""
+
+    def admit(self, incident: Incident, native: str, pins: dict[str, str]) -> IntakeRow:
+        """Take an incident in; the same id again answers the row that is there, with `new=False`."""
+        with self.transaction():
+            if there := self.intake(incident.id):
+                return there
+            at = self._now()
+            self._run(
+                "INSERT INTO intake (incident_id, at, incident, native, pins) VALUES (?, ?, ?, ?, ?)",
+                (incident.id, at, incident.model_dump_json(), native.encode("utf-8", "surrogatepass"),
+                 canonical_json(pins)),
+            )  # fmt: skip
+            body = {"source": incident.source, "native_id": incident.native_id, "digest": incident.digest}
+            self.append("intake.admitted", incident.id, body | {"tenant": incident.tenant, "pins": pins})
+        return IntakeRow(
+            incident_id=incident.id, at=datetime.fromisoformat(at), new=True, finished=False,
+            incident=incident, native=native, pins=pins,
+        )  # fmt: skip
+
+    def finish(self, incident_id: str, case: Case) -> None:
+        """Keep the case; a later one replaces it, and the ledger keeps what each said."""
+        text = case.model_dump_json(exclude={"incident"})
+        with self.transaction():
+            done = self._run(
+                "UPDATE intake SET case_json = ?, finished_at = ? WHERE incident_id = ?",
+                (text, self._now(), incident_id),
+            )
+            if done.rowcount != 1:
+                raise StoreError(f"incident {incident_id} was never taken in: call admit() first")
+            body = {
+                "verdict": case.verdict, "confidence": case.confidence, "severity": case.severity,
+                "techniques": list(case.techniques), "versions": case.versions,
+                "evidence": [evidence.id for evidence in case.evidence],
+                "actions": {action.action_id: action.outcome for action in case.actions},
+                "case_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            }  # fmt: skip
+            self.append("case.finished", incident_id, body)
+
+    def case(self, incident_id: str) -> Case | None:
+        """The latest case, its incident included; None while there is none."""
+        row = self._row("SELECT case_json, incident FROM intake WHERE incident_id = ?", (incident_id,))
+        if row is None or row["case_json"] is None:
+            return None
+        incident = Incident.model_validate_json(row["incident"])
+        return Case.model_validate_json(row["case_json"]).model_copy(update={"incident": incident})
+
+    def intake(self, incident_id: str) -> IntakeRow | None:
+        """The incident as it was taken in; None if it never was."""
+        row = self._row("SELECT * FROM intake WHERE incident_id = ?", (incident_id,))
+        return None if row is None else _intake_row(row)
+
+    def unfinished(self) -> list[IntakeRow]:
+        """Taken in but without a case, oldest first."""
+        return [_intake_row(row) for row in self._rows("SELECT * FROM intake WHERE finished_at IS NULL ORDER BY at")]
+
+
+def _intake_row(row: sqlite3.Row) -> IntakeRow:
+    return IntakeRow(
+        incident_id=row["incident_id"], at=datetime.fromisoformat(row["at"]), new=False,
+        finished=row["finished_at"] is not None, incident=Incident.model_validate_json(row["incident"]),
+        native=row["native"].decode("utf-8", "surrogatepass"), pins=json.loads(row["pins"]),
+    )  # fmt: skip

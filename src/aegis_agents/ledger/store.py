@@ -1,0 +1,161 @@
+"""The storage Protocol: SQLite now, PostgreSQL to come. Nothing outside this room knows which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from aegis_agents.ledger.rows import (
+    Begun,
+    IntakeRow,
+    JournalRow,
+    JournalState,
+    LedgerEntry,
+    Undoing,
+    Usage,
+    Verification,
+)
+from aegis_agents.records import ActionName, Case, Decision, Incident, ProposedAction, Target
+
+Settled = Literal["executed", "failed", "unconfirmed", "undone", "expired", "recommended"]
+"""What an action can be settled as."""
+
+
+class Store(Protocol):
+    """Intake, journal, leases and ledger, in one transaction domain.
+
+    Every change writes its own ledger entry in the same transaction: both are there or neither.
+    Every method may raise StoreError, and every one that writes LedgerTampered, if the end of the
+    ledger is not what it was left as. Safe to share between threads; processes each open their own.
+    """
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Group calls into one durable commit; an exception takes all of them back. Nests.
+
+        Holds the writer's lock: no waiting for a person, a network or an `await` inside.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the database. Calling it twice is fine."""
+        ...
+
+    # intake
+    def admit(self, incident: Incident, native: str, pins: dict[str, str]) -> IntakeRow:
+        """Take an incident in; the same id again answers the row that is there, with `new=False`."""
+        ...
+
+    def finish(self, incident_id: str, case: Case) -> None:
+        """Keep the case (a later one replaces it: outcomes change as people answer)."""
+        ...
+
+    def case(self, incident_id: str) -> Case | None:
+        """The latest case, its incident included; None while there is none."""
+        ...
+
+    def intake(self, incident_id: str) -> IntakeRow | None:
+        """The incident as it was taken in; None if it never was."""
+        ...
+
+    def unfinished(self) -> list[IntakeRow]:
+        """Taken in but without a case, oldest first: what a crash left to be decided."""
+        ...
+
+    # journal
+    def record_decision(
+        self, incident_id: str, action: ProposedAction, decision: Decision, state: JournalState
+    ) -> JournalRow:
+        """Journal what the gate decided. A row that is there keeps what it says (unless it is `proposed`).
+
+        `state` may be lower than the decision's verb, never higher: `approved` needs verb `execute`.
+        Raises InputError when ids don't fit together or the state is higher than the verb allows.
+        """
+        ...
+
+    def answer(self, action_id: str, approve: bool, by: str, reason: str = "") -> JournalRow:
+        """A person's answer to an awaiting action: compare-and-set, one wins.
+
+        Raises AlreadyDecided naming who and when, UnknownAction, InputError if `by` is empty.
+        """
+        ...
+
+    def begin(self, action_id: str, owner: str = "") -> Begun:
+        """Journal the intent of an approved action and take its lease; only one caller ever gets it.
+
+        Raises AlreadyDecided if it was begun before, ActionError if it is not approved,
+        TransientConnectorError (nothing changed) while another incident's undo lifts the same thing.
+        """
+        ...
+
+    def begin_undo(
+        self, action_id: str, by: str, owner: str = "", outcome: Literal["undone", "expired"] = "undone"
+    ) -> Undoing:
+        """Journal the intent to take an action back; where others hold it too, that is all and it is done.
+
+        Raises AlreadyDecided if it is being taken back or was, ActionError if there is nothing to take back.
+        """
+        ...
+
+    def settle(
+        self, action_id: str, outcome: Settled, connector: str | None, detail: str, *, foreign: bool = False
+    ) -> JournalRow:
+        """Journal what became of it. `foreign`: it was in effect before Aegis acted.
+
+        Raises AlreadyDecided if the state it is in does not lead to `outcome`.
+        """
+        ...
+
+    def action(self, action_id: str) -> JournalRow:
+        """One row. Raises UnknownAction."""
+        ...
+
+    def actions(self, incident_id: str) -> list[JournalRow]:
+        """All actions of an incident, in the order they were decided."""
+        ...
+
+    def pending(self) -> list[JournalRow]:
+        """What waits for a person, oldest first."""
+        ...
+
+    def ready(self) -> list[JournalRow]:
+        """What may be done and was not begun, oldest first: after a crash, what is still to be done."""
+        ...
+
+    def open_intents(self) -> list[JournalRow]:
+        """Rows in `intent` or `undoing`: under way, or cut off by a crash."""
+        ...
+
+    def undo_outcome(self, action_id: str) -> Literal["undone", "expired"]:
+        """What an undo under way is to end as."""
+        ...
+
+    def next_generation(self, incident_id: str, action: ActionName, target: Target) -> int:
+        """The generation for doing it again, on an explicit wish: one more than the last once that is over.
+
+        While the last is still live its own generation is answered. Don't use it in a re-drive:
+        that would bring back by itself what a person has undone.
+        """
+        ...
+
+    def usage(self, since: datetime) -> Usage:
+        """What was used up of the budgets since `since` (with time zone); see Usage."""
+        ...
+
+    def holders(self, action: ActionName, target: Target) -> list[str]:
+        """Ids of the actions that hold this action on this target, the first holder first."""
+        ...
+
+    # ledger
+    def append(self, kind: str, incident_id: str | None, body: dict[str, Any]) -> LedgerEntry:
+        """Add an entry that belongs to no change of intake or journal (autonomy, policy, kill switch)."""
+        ...
+
+    def entries(self, incident_id: str | None = None, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
+        """Entries with seq > `after`, in order, at most `limit`."""
+        ...
+
+    def verify(self) -> Verification:
+        """Check the whole chain. Raises LedgerTampered naming the first entry that does not fit."""
+        ...
