@@ -6,7 +6,6 @@ Everything is opened on first use, so that listing what waits does not load a mo
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from aegis_agents.assembly import open_gate, open_intel, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import ActionError, InputError, IntelError
+from aegis_agents.reading import Alert, read_alert
 from aegis_agents.records import ActionReport, Case, Incident
 from aegis_agents.settings import Settings, load_settings
 
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
 
 AGENTS = ("triage", "intel", "reasoning", "approval")
-Alert = dict[str, Any] | str | bytes | Path | Incident
-
-
-def _text_of(alert: dict[str, Any] | str | bytes) -> str:
-    """The alert's own text, as intake keeps it."""
-    if isinstance(alert, bytes):
-        return alert.decode("utf-8", "replace")
-    return alert if isinstance(alert, str) else json.dumps(alert, default=str)
 
 
 class Aegis:
@@ -220,23 +212,8 @@ class Aegis:
     # within
 
     def _read(self, alert: Alert, format: str | None) -> tuple[Incident, str]:
-        """The incident and the alert's own text, as it is kept."""
-        from aegis_agents.sources import parse
-
-        if isinstance(alert, str) and not alert.lstrip().startswith(("{", "[")):
-            alert = Path(alert)
-        if isinstance(alert, Path):
-            try:
-                alert = alert.read_bytes()
-            except OSError as error:
-                raise InputError(
-                    f"{error.strerror}: {alert}", field="alert", fix="give a path that can be read, or JSON"
-                ) from error
-        if isinstance(alert, Incident):
-            incident, native = alert, alert.model_dump_json()
-        else:
-            incident = parse(alert, format=format, tenant=self.settings.tenant)
-            native = _text_of(alert)
+        """The incident and the alert's own text; a shadow run has an id of its own."""
+        incident, native = read_alert(alert, format=format, tenant=self.settings.tenant)
         if self.settings.mode == "shadow":
             incident = incident.model_copy(update={"id": shadow_id(incident.id, self.context.versions)})
         return incident, native

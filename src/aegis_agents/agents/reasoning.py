@@ -28,7 +28,10 @@ def _techniques(assessment: Assessment) -> tuple[str, ...]:
 def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
     """Adds `conclusion` and `proposals`."""
     assessment, incident = state["assessment"], state["incident"]
-    facts, passages = fact_evidence(incident, assessment), passage_evidence(state["passages"])
+    facts = fact_evidence(incident, assessment)
+    # Likeness to a technique is no evidence for what is judged to be none.
+    harmless = assessment.verdict in ("benign_positive", "false_positive")
+    passages = passage_evidence(tuple(p for p in state["passages"] if not (harmless and p.technique)))
     conclusion = Conclusion(
         verdict=assessment.verdict,
         confidence=assessment.confidence,

@@ -38,8 +38,10 @@ def run_demo(console: Console) -> None:
             console.rule(Text(f"{len(waiting)} actions wait for a person"), align="left")
             show_pending(console, waiting)
             if waiting:
-                console.rule(Text("A person approves the first; the others go on waiting"), align="left")
-                answer = aegis.approve(waiting[0].action_id, by="demo-analyst", reason="shown in the demo")
+                # One that the embedded outbox can do; blocking and isolating need a connector of yours.
+                chosen = next((row for row in waiting if row.proposal.action == "close_alert"), waiting[0])
+                console.rule(Text("A person approves one; the others go on waiting"), align="left")
+                answer = aegis.approve(chosen.action_id, by="demo-analyst", reason="shown in the demo")
                 console.print(Text(f"{answer.action} {answer.target.value}: {answer.outcome} {answer.detail}"))
                 console.print(f"{len(aegis.pending())} still wait")
             console.rule(Text("What was decided and done, provably"), align="left")

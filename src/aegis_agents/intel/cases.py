@@ -142,9 +142,7 @@ class CaseMemory:
                 raise
             self._read_new()
 
-    def similar(
-        self, vector: NDArray[np.float32], k: int = 5, *, exclude_key: str | None = None
-    ) -> list[SimilarCase]:
+    def similar(self, vector: NDArray[np.float32], k: int = 5, *, exclude_key: str | None = None) -> list[SimilarCase]:
         """The k most similar confirmed cases, best first, at most one for each dedupe key.
 
         `exclude_key` leaves out the asked case's own event, so that it does not vote on itself.

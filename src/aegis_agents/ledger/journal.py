@@ -26,7 +26,12 @@ from aegis_agents.records import CATALOGUE, ActionName, Decision, ProposedAction
 _NOTHING_DONE: frozenset[JournalState] = frozenset({"proposed", "refused"})
 _SAID: frozenset[JournalState] = _NOTHING_DONE | {"recommended", "would_execute"}
 _HIGHEST: Mapping[str, frozenset[JournalState]] = MappingProxyType(
-    {"refuse": _NOTHING_DONE, "recommend": _SAID, "ask": _SAID | {"awaiting"}, "execute": _SAID | {"awaiting", "approved"}}
+    {
+        "refuse": _NOTHING_DONE,
+        "recommend": _SAID,
+        "ask": _SAID | {"awaiting"},
+        "execute": _SAID | {"awaiting", "approved"},
+    }
 )
 """What a decision may be journalled as: never more than its verb allows."""
 

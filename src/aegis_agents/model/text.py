@@ -83,7 +83,7 @@ class Piece(NamedTuple):
 @lru_cache(maxsize=8192)
 def field_name(path: str) -> str:
     """The last meaningful parts of a path as lower-case words: "evidence[1].processCommandLine" → "process command line"."""
-    parts = [p for p in _INDEX.sub("", path).split(".") if p and p.lower() not in _WRAPPERS] or [path]
+    parts = [p for p in _INDEX.sub("", path).split(".") if p and p.lower().replace(" ", "") not in _WRAPPERS] or [path]
     words = [w for part in parts[-3:] for w in _SPLIT.split(_CAMEL.sub(" ", part)) if w]
     kept: list[str] = []
     for word in (w.lower() for w in words):

@@ -33,7 +33,13 @@ class OutboxConnector:
     def apply(self, action: ActionName, target: Target, *, key: str, note: str) -> str:
         """Write the entry, whole or not at all."""
         file = self._file(action, target)
-        entry = {"action": action, "target": target.model_dump(), "note": note, "key": key, "at": datetime.now(UTC).isoformat()}
+        entry = {
+            "action": action,
+            "target": target.model_dump(),
+            "note": note,
+            "key": key,
+            "at": datetime.now(UTC).isoformat(),
+        }
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             half = file.with_suffix(f".{os.getpid()}.tmp")

@@ -135,7 +135,9 @@ class WritePath:
         there = self._look(connector, row) if connector else None
         if row.state == "undoing":
             if there is False:
-                return self._settle(row, self._store.undo_outcome(row.action_id), connector, "found lifted after a crash")
+                return self._settle(
+                    row, self._store.undo_outcome(row.action_id), connector, "found lifted after a crash"
+                )
             outcome = "executed" if there else "unconfirmed"
             return self._settle(row, outcome, connector, "the undo was cut off by a crash")
         if there:

@@ -13,6 +13,7 @@ from rich.console import Console
 from aegis_agents.model.calibration import Calibration
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.training import export
+from aegis_agents.training.alerts import whole_alerts
 from aegis_agents.training.corpus import stream
 from aegis_agents.training.real import ait_windows, sigma_events
 from aegis_agents.training.tune_facts import tune_facts
@@ -20,6 +21,8 @@ from aegis_agents.training.tune_head import Item, encode, fit_temperature, predi
 
 NAME = "aegis-encoder-v1"
 ABSTAIN_BELOW = 0.5
+WRITTEN_REPEATS = 8
+"""How often an epoch shows a written alert, each time with other facts left out."""
 
 
 def technique_texts() -> dict[str, str]:
@@ -55,8 +58,13 @@ def build(
     ids = sorted(texts)
     console.print(f"drawing and encoding {alerts} alerts")
     train = encode(itertools.islice(stream(seed), alerts), encoder, ids)
-    held_out = encode(itertools.islice(stream(seed + 1, held_out=True), max(400, alerts // 8)), encoder, ids)
-    counts = {"generated": len(train), "held_out_generated": len(held_out)}
+    held_out = encode(itertools.islice(stream(seed + 1, held_out=True), 600), encoder, ids)
+    written = encode(whole_alerts(held_out=False), encoder, ids, weight=2.0)
+    written_held_out = encode(whole_alerts(held_out=True), encoder, ids)
+    counts = {"generated": len(train), "written": len(written), "held_out_generated": len(held_out), "held_out_written": len(written_held_out)}  # fmt: skip
+    train += written * WRITTEN_REPEATS
+    # Half the say each: the written ones are few, and nearer to what will come.
+    held_out += written_held_out * max(1, len(held_out) // max(1, len(written_held_out)))
     if data is not None:
         real: list[Item] = []
         real += encode(ait_windows(data, training=True), encoder, ids, any_benign=True, weight=2.0)

@@ -9,7 +9,7 @@ swapped at random, so that products' habits are not learnt by heart.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,10 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aegis_agents.model.text import field_name
+from aegis_agents.model.text import field_name, read
+from aegis_agents.training.alerts import whole_alerts
 from aegis_agents.training.base import base_folder, load_base
-from aegis_agents.training.corpus import FACT_CLASSES
+from aegis_agents.training.corpus import FACT_CLASSES, Example
 from aegis_agents.training.families import Family, Slot, Stance, load_families
 from aegis_agents.training.network import WIDTH, FactEncoder
 from aegis_agents.training.values import Values
@@ -60,11 +61,30 @@ def draw_fact(families: list[Family], rng: random.Random) -> LabelledFact:
     return LabelledFact(f"{name}: {text}", CLASSES.index(stance), technique)
 
 
-def batches(families: list[Family], size: int, seed: int) -> Iterator[list[LabelledFact]]:
-    """Endless batches; the same seed gives the same ones."""
+def facts_of(examples: Iterable[Example]) -> list[list[LabelledFact]]:
+    """The facts of whole alerts as the model reads them, by class; what Aegis derived is left out."""
+    found: list[list[LabelledFact]] = [[] for _ in CLASSES]
+    for example in examples:
+        stance_of = {f.id: s for f, s in zip(example.incident.facts, example.stances, strict=True)}
+        for piece in read(example.incident)[0]:
+            stance = stance_of[piece.fact]
+            if stance >= 0:
+                kind = CLASSES.index(FACT_CLASSES[stance])  # type: ignore[arg-type]
+                technique = example.techniques[0] if stance == 1 and example.techniques else ""
+                found[kind].append(LabelledFact(piece.text, kind, technique))
+    return [facts for facts in found if facts]
+
+
+def batches(
+    families: list[Family], whole: list[list[LabelledFact]], size: int, seed: int
+) -> Iterator[list[LabelledFact]]:
+    """Endless batches, half of families and half of whole alerts; the same seed gives the same ones."""
     rng = random.Random(seed)
     while True:
-        yield [draw_fact(families, rng) for _ in range(size)]
+        yield [
+            rng.choice(rng.choice(whole)) if whole and rng.random() < 0.5 else draw_fact(families, rng)
+            for _ in range(size)
+        ]
 
 
 class FactTuner(nn.Module):
@@ -130,7 +150,8 @@ def tune_facts(
         optimiser.load_state_dict(saved["optimiser"])
         start = int(saved["step"])
         console.print(f"resuming facts at step {start}")
-    source = batches(families, batch, seed + start)
+    source = batches(families, facts_of(whole_alerts(held_out=False)), batch, seed + start)
+    unseen = facts_of(whole_alerts(held_out=True))
     ids = sorted(technique_texts)
     for step in range(start, steps):
         for group in optimiser.param_groups:
@@ -152,7 +173,7 @@ def tune_facts(
         nn.utils.clip_grad_norm_(wanted, 1.0)
         optimiser.step()
         if (step + 1) % 50 == 0 or step + 1 == steps:
-            score = measure(tuner, texts, held_out)
+            score = measure(tuner, texts, held_out, unseen)
             console.print(f"facts {step + 1}/{steps} loss {loss.item():.3f} held-out stance accuracy {score:.3f}")
             state = {"tuner": tuner.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
             torch.save(state, file.with_suffix(".tmp"))
@@ -162,10 +183,12 @@ def tune_facts(
 
 
 @torch.no_grad()
-def measure(tuner: FactTuner, texts: Texts, families: list[Family], size: int = 300) -> float:
-    """Accuracy over FACT_CLASSES (suspicious counts as neutral) on facts of held-out families."""
+def measure(
+    tuner: FactTuner, texts: Texts, families: list[Family], whole: list[list[LabelledFact]], size: int = 400
+) -> float:
+    """Accuracy over FACT_CLASSES (suspicious counts as neutral) on held-out facts."""
     tuner.eval()
-    facts = next(batches(families, size, seed=99))
+    facts = next(batches(families, whole, size, seed=99))
     to_head = torch.tensor([0 if c == "suspicious" else FACT_CLASSES.index(c) for c in CLASSES])
     guess = tuner.stance(_encode(tuner.encoder, texts, [f.text for f in facts]) * 4.0).argmax(1)
     truth = torch.tensor([f.stance for f in facts])

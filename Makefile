@@ -1,0 +1,63 @@
+# Everything that a person types here. `make demo` and `make test` need python3 (3.11+) and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench eval train lock clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Aegis needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "== making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The locks are checked by hash; the package itself is installed from here, without its dependencies.
+define install
+	@echo "== installing $(1) (hash-checked; some minutes the first time)"
+	@$(PIP) install -q --require-hashes -r requirements/$(1)
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+endef
+
+$(VENV)/.core: requirements/core.txt pyproject.toml | $(BIN)/python
+	$(call install,core.txt)
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(call install,dev.txt)
+	@touch $(VENV)/.core
+
+$(VENV)/.train: requirements/train.txt requirements/torch.txt pyproject.toml | $(BIN)/python
+	@$(PIP) install -q -r requirements/torch.txt
+	$(call install,train.txt)
+	@touch $(VENV)/.core $(VENV)/.dev
+
+demo: $(VENV)/.core  ## investigate five example alerts, approve an action, verify the ledger
+	@$(BIN)/aegis demo
+
+test: $(VENV)/.dev  ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## lint, format, types, import layers, LangGraph configuration
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/langgraph validate
+
+bench: $(VENV)/.dev  ## measure speed and memory (evals/reports/bench.md)
+	@$(BIN)/python -m evals.bench
+
+eval: $(VENV)/.dev  ## run over all of AEGIS_DEV_DATA (evals/reports/real_input.md)
+	@$(BIN)/python -m evals.real_input --split all
+
+train: $(VENV)/.train  ## train the encoder and its heads, about an hour on two cores
+	@$(BIN)/python -m aegis_agents.training --run runs/latest --out runs/latest/weights $(if $(AEGIS_DEV_DATA),--data $(AEGIS_DEV_DATA))
+
+lock: $(VENV)/.dev  ## write requirements/*.txt anew (needs uv)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
+
+clean:  ## remove the virtual environment and caches
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,43 @@
+"""The investigation graph for LangGraph's own server (`langgraph.json` names it): settings → context → build_graph.
+
+The server brings its checkpointer; settings come from AEGIS_* variables. Start a run with
+`{"alert": {...}}`, any supported product's native alert.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from typing_extensions import TypedDict
+
+from aegis_agents import Aegis, Incident, build_graph
+from aegis_agents.records import Conclusion
+from aegis_agents.sources import parse
+
+
+class Investigation(TypedDict, total=False):
+    """In: `alert`. Out: `conclusion`; its actions are in Aegis' journal."""
+
+    alert: dict[str, Any]
+    incident: Incident
+    conclusion: Conclusion
+
+
+def graph() -> Any:
+    """Take the alert in, then the agents."""
+    aegis = Aegis()
+
+    def intake(state: Investigation) -> Investigation:
+        incident = parse(state["alert"], tenant=aegis.settings.tenant)
+        aegis.store.admit(incident, json.dumps(state["alert"]), aegis.context.versions)
+        return {"incident": incident}
+
+    builder = StateGraph(Investigation)
+    builder.add_node("intake", intake)
+    builder.add_node("agents", build_graph(aegis.context).compile())
+    builder.add_edge(START, "intake")
+    builder.add_edge("intake", "agents")
+    builder.add_edge("agents", END)
+    return builder.compile()
