@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
 from aegis_agents.records import ActionName, Target
@@ -28,7 +29,9 @@ class WebhookConnector:
     actions: frozenset[ActionName] = frozenset({"open_ticket", "notify_owner"})
 
     def __init__(self, url: str, secret: str | None = None, *, timeout_s: float = 10.0) -> None:
-        if not url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+        where = urlsplit(url)
+        local = where.scheme == "http" and where.hostname in ("127.0.0.1", "localhost", "::1")
+        if not (where.hostname and (where.scheme == "https" or local)):
             raise SettingsError(f"webhook_url: {url!r} is neither https nor on this machine")
         self._url, self._secret, self._timeout = url, secret, timeout_s
 

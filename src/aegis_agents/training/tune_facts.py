@@ -69,7 +69,7 @@ def facts_of(examples: Iterable[Example]) -> list[list[LabelledFact]]:
         for piece in read(example.incident)[0]:
             stance = stance_of[piece.fact]
             if stance >= 0:
-                kind = CLASSES.index(FACT_CLASSES[stance])  # type: ignore[arg-type]
+                kind = CLASSES.index(FACT_CLASSES[stance])
                 technique = example.techniques[0] if stance == 1 and example.techniques else ""
                 found[kind].append(LabelledFact(piece.text, kind, technique))
     return [facts for facts in found if facts]
