@@ -181,13 +181,15 @@ class Aegis:
         The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
         or ActionError naming the rule when it may no longer be done; then it goes on waiting.
         """
-        from aegis_agents.agents.approval import decide
+        from aegis_agents.agents.approval import decide, usage_now
         from aegis_agents.agents.journal_view import ENDORSED, endorsers
 
         row = self.store.action(action_id)
         if row.state == "awaiting":
             before = endorsers(self.store, row)
-            decision = decide(self._state_of(row), self.context, row.proposal, approved_by=(*before, by))
+            decision = decide(
+                self._state_of(row), self.context, row.proposal, usage_now(self.context), approved_by=(*before, by)
+            )
             if decision.verb in ("refuse", "recommend"):
                 raise ActionError(f"{action_id} may not be done now: {decision.rule}: {decision.reason}")
             if decision.verb == "ask":

@@ -12,9 +12,9 @@ from typing import Any, cast
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from aegis_agents.agents.journal_view import gate_usage
+from aegis_agents.agents.journal_view import charged, gate_usage
 from aegis_agents.context import Context
-from aegis_agents.gate import GateRequest
+from aegis_agents.gate import GateRequest, Usage
 from aegis_agents.ledger import JournalState
 from aegis_agents.records import Decision, ProposedAction
 from aegis_agents.state import ActionState, IncidentState
@@ -30,8 +30,18 @@ _SHADOW: dict[str, JournalState] = _STATES | {"execute": "would_execute", "ask":
 BUDGET_WINDOW = timedelta(hours=1)
 
 
+def usage_now(context: Context) -> Usage:
+    """What budgets have used up by now."""
+    return gate_usage(context, datetime.now(UTC) - BUDGET_WINDOW)
+
+
 def decide(
-    state: IncidentState, context: Context, proposal: ProposedAction, *, approved_by: tuple[str, ...] = ()
+    state: IncidentState,
+    context: Context,
+    proposal: ProposedAction,
+    usage: Usage,
+    *,
+    approved_by: tuple[str, ...] = (),
 ) -> Decision:
     """The gate's decision on one proposal, as things stand now."""
     incident = state["incident"]
@@ -42,7 +52,7 @@ def decide(
         action=proposal,
         now=datetime.now(UTC),
         versions=context.versions,
-        usage=gate_usage(context, datetime.now(UTC) - BUDGET_WINDOW),
+        usage=usage,
         reassess=lambda masked: context.model.assess(incident, masked=masked),
         approved_by=approved_by,
     )
@@ -52,13 +62,17 @@ def decide(
 def approval(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
     """Adds `decisions`, and journals each before anything is done about it."""
     context, incident = runtime.context, state["incident"]
-    decisions = []
+    decisions: list[Decision] = []
+    usage = usage_now(context)
     for proposal in state["proposals"]:
-        decision = decide(state, context, proposal)
-        journal = (_SHADOW if context.mode == "shadow" else _STATES)[decision.verb]
-        # One after the other, not in one go: each counts against the budget of the next.
-        context.store.record_decision(incident.id, proposal, decision, journal)
+        decision = decide(state, context, proposal, usage)
+        if decision.verb == "execute":
+            usage = charged(usage, proposal)  # it counts against the budget of the next
         decisions.append(decision)
+    states = _SHADOW if context.mode == "shadow" else _STATES
+    with context.store.transaction():
+        for proposal, decision in zip(state["proposals"], decisions, strict=True):
+            context.store.record_decision(incident.id, proposal, decision, states[decision.verb])
     return {"decisions": tuple(decisions)}
 
 

@@ -8,6 +8,7 @@ from aegis_agents.context import Context
 from aegis_agents.gate.request import Usage
 from aegis_agents.gate.tiers import TIERS
 from aegis_agents.ledger import JournalRow, Store
+from aegis_agents.records import CATALOGUE, ProposedAction
 
 ENDORSED = "approval.endorsed"
 """Ledger entry: one of several persons that policy asks for has said yes."""
@@ -27,6 +28,20 @@ def gate_usage(context: Context, since: datetime) -> Usage:
         targets=frozenset(f"{t.kind}:{t.value}" for t in used.targets),
         failed=used.failed,
         undone=used.undone,
+    )
+
+
+def charged(usage: Usage, proposal: ProposedAction) -> Usage:
+    """The usage as it will be once this proposal was done."""
+    if CATALOGUE[proposal.action].effect == "record":
+        by_class = usage.by_class | {"record": usage.by_class.get("record", 0) + 1}
+        return usage.model_copy(update={"by_class": by_class})
+    return usage.model_copy(
+        update={
+            "by_class": usage.by_class | {"contain": usage.by_class.get("contain", 0) + 1},
+            "by_tier": {tier: count + 1 for tier, count in usage.by_tier.items()},
+            "targets": usage.targets | {f"{proposal.target.kind}:{proposal.target.value}"},
+        }
     )
 
 

@@ -47,7 +47,7 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_incident ON journal(incident_id, ord);
 CREATE INDEX journal_waiting ON journal(state, ord) WHERE state IN ('awaiting', 'approved', 'intent', 'undoing');
-CREATE INDEX journal_begun ON journal(begun_at) WHERE begun_at IS NOT NULL;
+CREATE INDEX journal_begun ON journal(effect, begun_at) WHERE begun_at IS NOT NULL;
 
 CREATE TABLE leases (
     ord          INTEGER PRIMARY KEY,

@@ -1,0 +1,1 @@
+"""Runnable measurements. From the checkout: `python -m evals.real_input`, `python -m evals.bench`."""

@@ -1,0 +1,1 @@
+"""Speed and memory, as ratios in one run: `python -m evals.bench` (add --full for 10,000 alerts)."""
