@@ -22,6 +22,7 @@ from aegis_agents.records import ActionReport, Case, Incident
 from aegis_agents.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from aegis_agents.intel import Intel
@@ -38,7 +39,8 @@ class Aegis:
 
     Without arguments it uses the embedded defaults: no network, no key, state under
     AEGIS_HOME. `tools` are connectors that act in your systems, besides the built-in
-    ones. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones.
+    ones; `llm`, any LangChain chat model, words the rationale where the verdict is
+    undetermined. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones.
     Settings are given by name (`mode="shadow"`, `policy="rules.cedar"`, see Settings).
     Raises SettingsError for an unknown or wrong setting. Thread-safe; close it when done,
     or use it as a context manager.
@@ -48,6 +50,7 @@ class Aegis:
         self,
         *,
         model: IncidentModel | None = None,
+        llm: BaseChatModel | None = None,
         intel: Intel | None = None,
         tools: Sequence[Connector] = (),
         checkpointer: BaseCheckpointSaver[Any] | None = None,
@@ -61,13 +64,15 @@ class Aegis:
             )
         self.settings = settings or load_settings(**overrides)
         self._given = {"model": model, "intel": intel, "checkpointer": checkpointer, "ledger": ledger}
-        self._tools = tuple(tools)
+        self._tools, self._llm = tuple(tools), llm
         self._building, self._resuming = threading.RLock(), threading.Lock()
 
     @classmethod
     def from_settings(cls, file: str | Path, **given: Any) -> Aegis:
         """Aegis with the settings of a TOML file; arguments win over the file."""
-        components = {k: given.pop(k) for k in ("model", "intel", "tools", "checkpointer", "ledger") if k in given}
+        components = {
+            k: given.pop(k) for k in ("model", "llm", "intel", "tools", "checkpointer", "ledger") if k in given
+        }
         return cls(settings=load_settings(file, **given), **components)
 
     # what it is made of, opened when first asked for
@@ -101,6 +106,7 @@ class Aegis:
                 store=self.store,
                 write_path=self._write_path,
                 mode=self.settings.mode,
+                llm=self._llm,
             )
 
     @cached_property

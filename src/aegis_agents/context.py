@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aegis_agents.gate import Gate
 from aegis_agents.intel import Intel
 from aegis_agents.ledger import Store
 from aegis_agents.model import IncidentModel
 from aegis_agents.tools import WritePath
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Context:
     store: Store
     write_path: WritePath
     mode: Literal["live", "shadow"] = "live"
+    llm: BaseChatModel | None = None
 
     @property
     def versions(self) -> dict[str, str]:

@@ -120,7 +120,9 @@ def test_nobody_there_may_pass() -> None:
         WebhookConnector("http://127.0.0.1:9/x", timeout_s=1).apply("open_ticket", ALERT, key="k", note="")
 
 
-@pytest.mark.parametrize("url", ["http://tickets.example/hook", "http://127.0.0.1.evil.example/x", "ftp://x", "file:///etc/passwd", ""])
+@pytest.mark.parametrize(
+    "url", ["http://tickets.example/hook", "http://127.0.0.1.evil.example/x", "ftp://x", "file:///etc/passwd", ""]
+)
 def test_only_https_or_this_machine(url: str) -> None:
     with pytest.raises(SettingsError, match="webhook_url"):
         WebhookConnector(url)

@@ -7,6 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from aegis_agents.agents.evidence import fact_evidence, passage_evidence, write_summary
+from aegis_agents.agents.narrate import narrate
 from aegis_agents.agents.planning import propose
 from aegis_agents.context import Context
 from aegis_agents.records import Assessment, Conclusion
@@ -26,18 +27,24 @@ def _techniques(assessment: Assessment) -> tuple[str, ...]:
 
 
 def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Adds `conclusion` and `proposals`."""
+    """Adds `conclusion` and `proposals`; a language model, if there is one, words what is unclear."""
     assessment, incident = state["assessment"], state["incident"]
     facts = fact_evidence(incident, assessment)
     # Likeness to a technique is no evidence for what is judged to be none.
     harmless = assessment.verdict in ("benign_positive", "false_positive")
     passages = passage_evidence(tuple(p for p in state["passages"] if not (harmless and p.technique)))
+    sentences = write_summary(assessment, facts, passages)
+    notes: tuple[str, ...] = ()
+    llm = runtime.context.llm
+    if llm is not None and assessment.verdict == "undetermined":
+        worded, problem = narrate(llm, assessment.verdict, (*facts, *passages))
+        sentences, notes = worded or sentences, (problem,) if problem else ()
     conclusion = Conclusion(
         verdict=assessment.verdict,
         confidence=assessment.confidence,
         severity=assessment.severity,
         techniques=_techniques(assessment),
         evidence=(*facts, *passages),
-        sentences=write_summary(assessment, facts, passages),
+        sentences=sentences,
     )
-    return {"conclusion": conclusion, "proposals": propose(incident, conclusion)}
+    return {"conclusion": conclusion, "proposals": propose(incident, conclusion), "notes": notes}

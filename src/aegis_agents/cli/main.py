@@ -184,13 +184,13 @@ def show(
 
 
 @intel_app.command()
-def build(
+def sync(
     kev: Annotated[
         Path | None, typer.Option("--kev", help="A newer KEV catalogue, fetched from its publisher.")
     ] = None,
     settings: _SettingsFile = None,
 ) -> None:
-    """Build the snapshot of threat intelligence anew."""
+    """Build the snapshot of threat intelligence if it is missing or outdated; take in what you give."""
     with _spoken_errors(), _open(settings) as aegis:
         snapshot = aegis.build_intel(kev=kev)
         typer.echo(f"intelligence snapshot {snapshot}")

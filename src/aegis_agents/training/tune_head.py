@@ -118,7 +118,7 @@ def verdict_loss(logits: Tensor, verdict: Tensor, weight: Tensor, smoothing: flo
 
 def tune_head(
     train: list[Item], held_out: list[Item], technique_vectors: NDArray[np.float32], *, epochs: int = 14, rate: float = 1.2e-3,
-    seed: int = 7, console: Console | None = None, dropout: float = 0.15,
+    seed: int = 7, console: Console | None = None, dropout: float = 0.25,
 ) -> EvidenceHead:  # fmt: skip
     """Train a head; the epoch with the best held-out verdict loss wins."""
     console = console or Console(stderr=True)
