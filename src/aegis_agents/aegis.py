@@ -173,7 +173,10 @@ class Aegis:
         Call it when no other process works on the same state.
         """
         self._write_path.settle_open()
-        return [self.investigate(row.incident) for row in self.store.unfinished()]
+        cases = [self.investigate(row.incident) for row in self.store.unfinished()]
+        for row in self.store.approved():
+            self._do_late(row)
+        return cases
 
     # people's answers
 
@@ -187,15 +190,12 @@ class Aegis:
         The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
         or ActionError naming the rule when it may no longer be done; then it goes on waiting.
         """
-        from aegis_agents.agents.approval import decide, usage_now
-        from aegis_agents.agents.journal_view import ENDORSED, endorsers
+        from aegis_agents.agents.again import decide_again
+        from aegis_agents.agents.journal_view import ENDORSED
 
         row = self.store.action(action_id)
         if row.state == "awaiting":
-            before = endorsers(self.store, row)
-            decision = decide(
-                self._state_of(row), self.context, row.proposal, usage_now(self.context), approved_by=(*before, by)
-            )
+            decision = decide_again(self.graph, self.context, row, by)
             if decision.verb in ("refuse", "recommend"):
                 raise ActionError(f"{action_id} may not be done now: {decision.rule}: {decision.reason}")
             if decision.verb == "ask":
@@ -245,14 +245,17 @@ class Aegis:
         elapsed = (time.perf_counter() - started) * 1000
         self.store.finish(incident.id, build_case(state, self.store.actions(incident.id), versions, elapsed))
 
-    def _state_of(self, row: JournalRow) -> Any:
-        """The graph's state as it was decided; rebuilt from intake if the checkpoint is gone."""
-        values = self.graph.get_state({"configurable": {"thread_id": row.incident_id}}).values
-        if "conclusion" in values:
-            return values
-        from aegis_agents.agents.rebuild import rebuild_state
+    def _do_late(self, row: JournalRow) -> None:
+        """Do what was approved before a crash, if the gate still allows it; else say why not."""
+        from aegis_agents.agents.again import decide_again
 
-        return rebuild_state(self.store, self.context, row.incident_id)
+        decision = decide_again(self.graph, self.context, row, row.by)
+        if decision.verb == "execute":
+            self._write_path.execute(row.action_id)
+        else:
+            why = f"approved before a crash, and not allowed now: {decision.rule}: {decision.reason}"
+            self.store.settle(row.action_id, "recommended", None, why)
+        self._refresh(row.incident_id)
 
     def _resume(self, row: JournalRow, *, approved: bool) -> ActionReport:
         """Wake the action's own subgraph; the others go on waiting. The journal decides what is done."""

@@ -174,6 +174,30 @@ def test_a_crash_before_the_decision_is_made_good(make: Make, monkeypatch: pytes
     assert aegis.store.unfinished() == []
 
 
+def test_what_a_crash_kept_from_being_done_is_done_once(make: Make, firewall: FakeFirewall) -> None:
+    first = make()
+    block = actions(first.investigate(ATTACK))["block_ip:203.0.113.9"]
+    first.store.answer(block.action_id, True, "alice")  # ... and the process is gone before it acts
+    first.close()
+    second = make()
+    second.recover()
+    second.recover()
+    assert firewall.calls == [("block_ip", "203.0.113.9")]
+    assert second.store.action(block.action_id).state == "executed"
+
+
+def test_after_a_crash_the_gate_looks_again(make: Make, firewall: FakeFirewall, tmp_path: Path) -> None:
+    first = make()
+    block = actions(first.investigate(ATTACK))["block_ip:203.0.113.9"]
+    first.store.answer(block.action_id, True, "alice")
+    first.close()
+    (tmp_path / "KILL").touch()
+    second = make()
+    second.recover()
+    assert firewall.calls == []
+    assert "kill" in second.store.action(block.action_id).detail
+
+
 def test_steps_stream_in_order(make: Make) -> None:
     steps = [name for name, _ in make().stream(ATTACK)]
     assert steps == ["triage", "intel", "reasoning", "approval"]

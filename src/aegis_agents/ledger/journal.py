@@ -206,6 +206,10 @@ class JournalTable(LeaseTable):
         """What may be done and was not begun, oldest first."""
         return [_journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'approved' ORDER BY ord")]
 
+    def approved(self) -> list[JournalRow]:
+        """Approved and not begun, oldest first."""
+        return [_journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'approved' ORDER BY ord")]
+
     def open_intents(self) -> list[JournalRow]:
         """Rows in `intent` or `undoing`, oldest first."""
         rows = self._rows("SELECT * FROM journal WHERE state IN ('intent', 'undoing') ORDER BY ord")

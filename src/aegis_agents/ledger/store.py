@@ -123,6 +123,10 @@ class Store(Protocol):
         """What may be done and was not begun, oldest first: after a crash, what is still to be done."""
         ...
 
+    def approved(self) -> list[JournalRow]:
+        """Approved and not begun, oldest first: what a crash kept from being done."""
+        ...
+
     def open_intents(self) -> list[JournalRow]:
         """Rows in `intent` or `undoing`: under way, or cut off by a crash."""
         ...
