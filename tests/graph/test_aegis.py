@@ -271,3 +271,20 @@ def test_unknown_settings_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_incident_is_a_clear_error(make: Make) -> None:
     with pytest.raises(InputError, match="inc-none"):
         make().case("inc-none")
+
+
+def test_four_eyes_take_two_different_persons(make: Make, tmp_path: Path) -> None:
+    register = tmp_path / "assets.toml"
+    register.write_text('[groups.executives]\nusers = ["ceo*"]\n')
+    aegis = make(assets=register)
+    case = aegis.investigate(ATTACK | {"user_name": "ceo.ann", "event_id": "a-4"})
+    (revoke,) = (a for a in case.actions if a.action == "revoke_sessions")
+    needed = aegis.store.action(revoke.action_id).decision.inputs["approvals_needed"]
+    assert needed == 2
+    assert aegis.approve(revoke.action_id, by="alice").outcome == "awaiting_approval"
+    assert aegis.approve(revoke.action_id, by=" Alice ").outcome == "awaiting_approval"
+    assert aegis.store.action(revoke.action_id).state == "awaiting"
+    # Nothing here can end sessions: approved by two, it is still not pretended.
+    assert aegis.approve(revoke.action_id, by="bob").outcome == "recommended"
+    kinds = [e.kind for e in aegis.store.entries(incident_id=case.incident_id)]
+    assert kinds.count("approval.endorsed") == 2

@@ -73,15 +73,10 @@ def show_pending(console: Console, rows: Sequence[JournalRow]) -> None:
         console.print("nothing waits for approval")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("action id", "action", "target", "incident", "why it waits"):
+    table.add_column("action id", no_wrap=True)  # it is copied from here
+    for name in ("action and target", "why it waits"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        cells = (
-            row.action_id,
-            row.proposal.action,
-            f"{row.target.kind}:{row.target.value}",
-            row.incident_id,
-            row.decision.reason,
-        )
-        table.add_row(*(Text(_cut(cell)) for cell in cells))
+        what = f"{row.proposal.action} {row.target.kind}:{row.target.value}"
+        table.add_row(*(Text(_cut(cell)) for cell in (row.action_id, what, row.decision.reason)))
     console.print(table)

@@ -21,8 +21,8 @@ from aegis_agents.training.tune_head import Item, encode, fit_temperature, predi
 
 NAME = "aegis-encoder-v1"
 ABSTAIN_BELOW = 0.5
-WRITTEN_REPEATS = 8
-"""How often an epoch shows a written alert, each time with other facts left out."""
+WRITTEN_REPEATS = 4
+"""How often an epoch shows a coherent alert, each time with other facts left out."""
 
 
 def technique_texts() -> dict[str, str]:

@@ -39,7 +39,7 @@ class Example(NamedTuple):
     source: str
 
 
-_NOISE: tuple[tuple[tuple[str, ...], Callable[[Values], str]], ...] = (
+NOISE: tuple[tuple[tuple[str, ...], Callable[[Values], str]], ...] = (
     (("agent.version", "sensor_version", "client.version", "productVersion"), lambda v: f"{v.rng.randrange(3, 9)}.{v.rng.randrange(30)}.{v.rng.randrange(9999)}"),
     (("host.os.name", "osPlatform", "os_version", "platform", "device.os"), lambda v: v.rng.choice(("Windows 11 23H2", "Windows Server 2022", "Ubuntu 22.04", "macOS 14.5", "RHEL 9", "Debian 12"))),
     (("site", "location.site", "office", "geo.city_name"), lambda v: v["city"]),
@@ -151,7 +151,7 @@ def draw(family: Family, verdict: Verdict, seed: int, product: str | None = None
     values = Values(shape)
     product = product or shape.choice(family.products if shape.random() < 0.8 else (*family.products, "webhook"))
     title, severity = shape.choice(family.titles), shape.randrange(5)
-    noise = [(shape.choice(names), make(values)) for names, make in shape.sample(_NOISE, shape.randrange(3, 11))]
+    noise = [(shape.choice(names), make(values)) for names, make in shape.sample(NOISE, shape.randrange(3, 11))]
     labels: dict[str, int] = {}
     fields: list[tuple[str, str]] = list(noise)
 

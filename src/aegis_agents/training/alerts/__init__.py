@@ -1,37 +1,87 @@
-"""Whole alerts written by hand, each with its verdict and the facts that decide it."""
+"""Coherent scenarios: one situation told as an attack, as allowed, as misread, and as unclear.
+
+Where families mix facts freely, here the facts of a variant belong together, and are
+telemetry that does not say what it means. `coherent.yaml` holds them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import random
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 
+import yaml
+
+from aegis_agents.records import Severity, Verdict
+from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
-from aegis_agents.training.corpus import FACT_CLASSES, Example
+from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example
+from aegis_agents.training.render import Draft, render
+from aegis_agents.training.values import Values
+
+_VARIANTS: tuple[tuple[str, Verdict, int], ...] = (
+    ("tp", "true_positive", FACT_CLASSES.index("attack")),
+    ("bp", "benign_positive", FACT_CLASSES.index("authorised")),
+    ("fp", "false_positive", FACT_CLASSES.index("wrong")),
+    ("un", "undetermined", -1),
+)
 
 
-def is_held_out(scenario: str) -> bool:
-    """Whether a scenario belongs to development: one in six, by a hash of its name. Its variants stay together."""
-    return hashlib.sha256(scenario.encode()).digest()[0] % 6 == 0
+class Scenario(Record):
+    """One situation: formats, titles, techniques and severity if an attack, fields, and its four variants."""
+
+    s: str
+    f: tuple[str, ...]
+    t: tuple[str, ...]
+    k: tuple[str, ...]
+    sev: Severity
+    base: dict[str, str]
+    tp: dict[str, str]
+    bp: dict[str, str]
+    fp: dict[str, str]
+    un: dict[str, str]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it belongs to development: one in six, by a hash of its name. Its variants stay together."""
+        return hashlib.sha256(self.s.encode()).digest()[0] % 6 == 0
 
 
-def whole_alerts(*, held_out: bool) -> Iterator[Example]:
-    """The alerts of the training (or held-out) scenarios, with every fact labelled."""
-    for file in sorted(resources.files("aegis_agents.training.alerts").iterdir(), key=lambda f: f.name):
-        if not file.name.endswith(".jsonl"):
-            continue
-        for line in file.read_text("utf-8").splitlines():
-            row = json.loads(line)
-            if is_held_out(row["scenario"]) != held_out:
-                continue
-            incident = parse(row["alert"], format=row["format"])
-            said = [(str(text), FACT_CLASSES.index(side)) for side, texts in row["facts"].items() for text in texts]
-            stances = tuple(
-                -1 if f.derived else next((c for text, c in said if text and text in f.value), 0)
-                for f in incident.facts
-            )
-            yield Example(
-                incident, row["verdict"], row["severity"], tuple(row["techniques"]), stances,
-                f"{file.name}:{row['scenario']}", row["format"],
-            )  # fmt: skip
+@cache
+def load_scenarios() -> tuple[Scenario, ...]:
+    """All scenarios. Raises ValueError on one that is malformed."""
+    text = (resources.files("aegis_agents.training.alerts") / "coherent.yaml").read_text("utf-8")
+    return tuple(Scenario.model_validate(row) for row in yaml.safe_load(text))
+
+
+def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Example:
+    """One alert of a variant; the same seed keeps names, product, title and noise."""
+    short, verdict, stance = variant
+    rng = random.Random(f"{scenario.s}/{seed}")
+    values = Values(rng)
+    product, title, severity = rng.choice(scenario.f), rng.choice(scenario.t), rng.randrange(5)
+    noise = [(rng.choice(names), make(values)) for names, make in rng.sample(NOISE, rng.randrange(6))]
+    told: dict[str, str] = getattr(scenario, short)
+    chosen = {name: values.fill(text) for name, text in (scenario.base | told).items()}
+    fields: list[tuple[str, object]] = [*noise, *chosen.items()]
+    rng.shuffle(fields)
+    incident = parse(render(product, Draft(title, severity, fields), values), format=product)
+    labels = {chosen[name]: stance for name in told}
+    stances = tuple(
+        -1 if f.derived else next((c for text, c in labels.items() if f.value == text or f.value.endswith(f": {text}")), 0)
+        for f in incident.facts
+    )
+    severities: dict[Verdict, Severity] = {"true_positive": scenario.sev, "undetermined": "medium"}
+    techniques = scenario.k if verdict == "true_positive" else ()
+    return Example(incident, verdict, severities.get(verdict, "informational"), techniques, stances, scenario.s, product)
+
+
+def whole_alerts(*, held_out: bool, tellings: int = 8) -> Iterator[Example]:
+    """Every variant of the training (or held-out) scenarios, told `tellings` times."""
+    for scenario in load_scenarios():
+        if scenario.held_out == held_out:
+            for seed in range(tellings):
+                for variant in _VARIANTS:
+                    yield tell(scenario, variant, seed)

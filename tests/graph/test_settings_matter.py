@@ -1,0 +1,104 @@
+"""Each setting, turned, changes what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis_agents import Aegis
+from aegis_agents.errors import PolicyError
+from aegis_agents.settings import load_settings
+from tests.graph.conftest import ATTACK
+
+Make = Callable[..., Aegis]
+
+
+def connectors(aegis: Aegis) -> dict[str, str]:
+    return {action: connector.name for action, connector in aegis._write_path._connectors.items()}
+
+
+def ticket(aegis: Aegis, **more: str) -> Any:
+    return next(a for a in aegis.investigate(ATTACK | more).actions if a.action == "open_ticket")
+
+
+def test_tenants_have_cases_of_their_own(make: Make) -> None:
+    ids = {make(tenant=name).investigate(ATTACK).incident_id for name in ("red", "blue")}
+    assert len(ids) == 2
+
+
+def test_home_is_where_state_lives(make: Make, tmp_path: Path) -> None:
+    make().investigate(ATTACK)
+    assert {"aegis.sqlite", "checkpoints.sqlite", "outbox"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_a_webhook_takes_tickets_from_the_outbox(make: Make) -> None:
+    assert connectors(make())["open_ticket"] == "outbox"
+    aegis = make(webhook_url="https://tickets.example/hook", webhook_secret="s3cret")
+    assert connectors(aegis)["open_ticket"] == "webhook"
+    assert connectors(aegis)["close_alert"] == "outbox"
+    assert aegis._write_path._connectors["open_ticket"]._secret == "s3cret"  # type: ignore[attr-defined]
+
+
+def test_the_secret_is_not_shown(tmp_path: Path) -> None:
+    assert "s3cret" not in repr(load_settings(home=tmp_path, webhook_secret="s3cret"))
+
+
+def test_nftables_blocks_only_where_it_is_asked_to(intel_home: Any, tmp_path: Path) -> None:
+    from aegis_agents.errors import ConnectorError
+    from aegis_agents.records import Target
+
+    plain, firewalled = (
+        Aegis(home=tmp_path / str(on), nftables=on, nftables_never=("203.0.113.0/24",)) for on in (False, True)
+    )
+    assert "block_ip" not in connectors(plain)
+    block = firewalled._write_path._connectors["block_ip"]
+    with pytest.raises(ConnectorError, match="never"):
+        block.apply("block_ip", Target(kind="ip", value="203.0.113.9"), key="k", note="")
+    plain.close()
+    firewalled.close()
+
+
+def test_a_policy_adds_a_forbid(make: Make, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.cedar"
+    rule.write_text('@id("mine.no_tickets")\nforbid(principal, action == Aegis::Action::"open_ticket", resource);\n')
+    assert ticket(make()).outcome == "executed"
+    refused = ticket(make(policy=rule), event_id="p-2")
+    assert refused.outcome == "refused"
+    assert refused.rule == "mine.no_tickets"
+
+
+def test_a_policy_with_an_error_names_file_and_line(make: Make, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.cedar"
+    rule.write_text("permit(principal, action\n")
+    with pytest.raises(PolicyError, match=r"rule\.cedar"):
+        make(policy=rule).investigate(ATTACK)
+
+
+def test_an_hour_has_only_so_many_actions(make: Make, tmp_path: Path) -> None:
+    matrix = tmp_path / "matrix.toml"
+    matrix.write_text('[contain]\nstandard = "act"\n')
+    for limit, rule in ((0, "budget.hour"), (None, "counterfactual.hangs_on_external")):
+        aegis = make(matrix=matrix, risk={"contain": 0.1}, max_actions_per_hour=limit)
+        case = aegis.investigate(ATTACK | {"event_id": f"b-{limit}"})
+        block = next(a for a in case.actions if a.action == "block_ip")
+        inputs = aegis.store.action(block.action_id).decision.inputs
+        assert inputs["budget.rule"] == ("budget.hour" if limit == 0 else "budget.left"), rule
+
+
+def test_risk_is_the_least_confidence_for_acting_alone(make: Make, tmp_path: Path) -> None:
+    for threshold, ceiling in ((0.99, "ask"), (0.5, "execute")):
+        aegis = make(risk={"contain": threshold})
+        case = aegis.investigate(ATTACK | {"event_id": f"r-{threshold}"})
+        block = next(a for a in case.actions if a.action == "block_ip")
+        assert aegis.store.action(block.action_id).decision.inputs["risk"] == ceiling
+
+
+def test_threads_and_cache_reach_the_model(tmp_path: Path, intel_home: Any) -> None:
+    aegis = Aegis(home=tmp_path, intel=intel_home, threads=1, cache=7)
+    encoder = aegis.context.model._encoder  # type: ignore[attr-defined]
+    assert encoder._session.get_session_options().intra_op_num_threads == 1
+    assert encoder._size == 7
+    aegis.close()
