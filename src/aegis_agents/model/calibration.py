@@ -1,11 +1,12 @@
 """Turns logits into probabilities that can be believed, and doubt into "undetermined".
 
 Temperature scaling: Guo et al. 2017, "On Calibration of Modern Neural Networks".
-Abstention below a threshold: Chow 1970.
+Abstention by a threshold: Chow 1970.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +25,18 @@ class Decided(NamedTuple):
 
 
 class Calibration(Record):
-    """`temperature` divides the logits; a verdict whose side is less probable than `abstain_below` is not given.
+    """How logits become a verdict.
 
-    The side of an attack is true_positive; the side of no attack is benign_positive and
-    false_positive together, since mistaking one for the other harms nobody.
+    `temperature` divides the logits. "undetermined" is said when its own probability reaches
+    `undetermined_above`, and where harmlessness leads by less than `harmless_margin` in log-odds:
+    calling an attack harmless costs more than one look in vain. benign_positive and
+    false_positive count together against true_positive, since mistaking one of them for the
+    other harms nobody.
     """
 
     temperature: float = Field(gt=0)
-    abstain_below: float = Field(ge=0, le=1)
+    undetermined_above: float = Field(ge=0, le=1)
+    harmless_margin: float = Field(default=0.0, ge=0)
     fitted_on: str = ""
 
     def decide(self, logits: ArrayLike) -> Decided:
@@ -40,9 +45,11 @@ class Calibration(Record):
         p = np.exp(scaled - scaled.max())
         p /= p.sum()
         probabilities = {v: float(p[i]) for i, v in enumerate(VERDICTS)}
-        attack, harmless, unclear = float(p[0]), float(p[1] + p[2]), float(p[3])
-        if max(attack, harmless) < self.abstain_below or unclear > max(attack, harmless):
+        attack, harmless = p[0], p[1] + p[2]
+        if p[3] >= self.undetermined_above:
             return Decided("undetermined", probabilities)
         if attack >= harmless:
             return Decided("true_positive", probabilities)
+        if harmless < attack * math.exp(self.harmless_margin):
+            return Decided("undetermined", probabilities)
         return Decided("benign_positive" if p[1] >= p[2] else "false_positive", probabilities)

@@ -20,7 +20,9 @@ from aegis_agents.training.tune_facts import tune_facts
 from aegis_agents.training.tune_head import Item, encode, fit_temperature, predict, tune_head
 
 NAME = "aegis-encoder-v1"
-ABSTAIN_BELOW = 0.5
+UNDETERMINED_ABOVE = 0.4
+HARMLESS_MARGIN = 0.5
+"""Both chosen on dev_cases/tune, which is neither trained on nor reported as the result."""
 WRITTEN_REPEATS = 4
 """How often an epoch shows a coherent alert, each time with other facts left out."""
 

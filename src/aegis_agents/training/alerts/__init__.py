@@ -70,12 +70,16 @@ def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Ex
     incident = parse(render(product, Draft(title, severity, fields), values), format=product)
     labels = {chosen[name]: stance for name in told}
     stances = tuple(
-        -1 if f.derived else next((c for text, c in labels.items() if f.value == text or f.value.endswith(f": {text}")), 0)
+        -1
+        if f.derived
+        else next((c for text, c in labels.items() if f.value == text or f.value.endswith(f": {text}")), 0)
         for f in incident.facts
     )
     severities: dict[Verdict, Severity] = {"true_positive": scenario.sev, "undetermined": "medium"}
     techniques = scenario.k if verdict == "true_positive" else ()
-    return Example(incident, verdict, severities.get(verdict, "informational"), techniques, stances, scenario.s, product)
+    return Example(
+        incident, verdict, severities.get(verdict, "informational"), techniques, stances, scenario.s, product
+    )
 
 
 def whole_alerts(*, held_out: bool, tellings: int = 8) -> Iterator[Example]:
