@@ -11,7 +11,24 @@ _FILES = sorted(
     key=lambda f: f.name,
 )
 _TEXTS = [f.read_text("utf-8") for f in _FILES]
-_WORDS = ["amber", "basil", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "larch", "mesa", "north", "oasis", "pine"]
+_WORDS = [
+    "amber",
+    "basil",
+    "cedar",
+    "dune",
+    "ember",
+    "fjord",
+    "grove",
+    "heath",
+    "islet",
+    "jetty",
+    "knoll",
+    "larch",
+    "mesa",
+    "north",
+    "oasis",
+    "pine",
+]
 
 
 def distinct(number: int) -> dict[str, Any]:

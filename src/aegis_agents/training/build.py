@@ -81,7 +81,10 @@ def build(
     logits, labels = predict(head, held_out)
     temperature = fit_temperature(logits, labels)
     calibration = Calibration(
-        temperature=round(temperature, 4), abstain_below=ABSTAIN_BELOW, fitted_on="held-out families"
+        temperature=round(temperature, 4),
+        undetermined_above=UNDETERMINED_ABOVE,
+        harmless_margin=HARMLESS_MARGIN,
+        fitted_on="temperature: held-out families and scenarios; thresholds: dev_cases/tune",
     )
     (out / "calibration.json").write_text(calibration.model_dump_json(), "utf-8")
     for left in out.glob("*.fp32.onnx"):
