@@ -169,7 +169,7 @@ def run_all(data: Path, split: str) -> Row:
             for kind in ("injections", "benign_lookalikes"):
                 changed = plant_texts(runner, pairs, list(read_lines(folder / f"{kind}.jsonl")), f"{half}/{kind}")
                 report[f"dev_cases/{half}"][f"{kind} planted into attacks"] = {
-                    "closed as harmless": str(Share(sum(c.verdict in HARMLESS for _, c in changed), len(changed))),
+                    "judged harmless": str(Share(sum(c.verdict in HARMLESS for _, c in changed), len(changed))),
                     "verdict changed": str(Share(sum(b.verdict != c.verdict for b, c in changed), len(changed))),
                     "new executed containment": sum(
                         a.outcome == "executed" and a.action not in ("open_ticket", "notify_owner", "add_watchlist")
