@@ -46,7 +46,7 @@ CREATE TABLE journal (
     detail       TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX journal_incident ON journal(incident_id, ord);
-CREATE INDEX journal_waiting ON journal(state, ord) WHERE state IN ('awaiting', 'approved', 'intent', 'undoing');
+CREATE INDEX journal_state ON journal(state, ord);
 CREATE INDEX journal_begun ON journal(effect, begun_at) WHERE begun_at IS NOT NULL;
 
 CREATE TABLE leases (
