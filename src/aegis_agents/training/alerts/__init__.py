@@ -1,7 +1,8 @@
 """Coherent scenarios: one situation told as an attack, as allowed, as misread, and as unclear.
 
 Where families mix facts freely, here the facts of a variant belong together, and are
-telemetry that does not say what it means. `coherent.yaml` holds them.
+telemetry that does not say what it means. `coherent.yaml` holds them; whole alerts in their
+native shape come from `written`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import yaml
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
+from aegis_agents.training.alerts.written import written_alerts
 from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example
 from aegis_agents.training.render import Draft, render
 from aegis_agents.training.values import Values
@@ -83,7 +85,8 @@ def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Ex
 
 
 def whole_alerts(*, held_out: bool, tellings: int = 8) -> Iterator[Example]:
-    """Every variant of the training (or held-out) scenarios, told `tellings` times."""
+    """Every variant of the training (or held-out) scenarios, told `tellings` times, and the alerts written whole."""
+    yield from written_alerts(held_out=held_out)
     for scenario in load_scenarios():
         if scenario.held_out == held_out:
             for seed in range(tellings):
