@@ -20,6 +20,20 @@ _SETS = {4: ("blocked_v4", "ipv4_addr", "ip"), 6: ("blocked_v6", "ipv6_addr", "i
 _HOOKS = ("input", "output", "forward")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+
+
+def _address(target: Target) -> Address:
+    """The address that travels: ::ffff:192.0.2.1 is 192.0.2.1, for `never` as for the packets."""
+    try:
+        address = ipaddress.ip_address(target.value)
+    except ValueError as error:
+        raise ConnectorError(f"{target.value!r} is no address") from error
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            raise ConnectorError(f"{address} names an interface: only plain addresses are blocked")
+        return address.ipv4_mapped or address
+    return address
 
 
 class NftablesConnector:
@@ -48,23 +62,22 @@ class NftablesConnector:
 
     def read(self, action: ActionName, target: Target) -> bool:
         """Whether the set holds the address, and the rules that use the set are there."""
-        address = self._checked(target)
+        address = _address(target)
         return address in self._listed(address.version) and self._has_rules()
 
     def undo(self, action: ActionName, target: Target, *, key: str) -> str:
-        """Take the address out; one that is not in is no error."""
-        address = self._checked(target)
+        """Take the address out; one that is not in is no error, nor is one that may not be blocked any more."""
+        address = _address(target)
         if address in self._listed(address.version):
             self._run([self._element("delete", address)])
         return ""
 
     def _checked(self, target: Target) -> Address:
-        try:
-            address = ipaddress.ip_address(target.value)
-        except ValueError as error:
-            raise ConnectorError(f"{target.value!r} is no address") from error
+        address = _address(target)
         if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
             raise ConnectorError(f"{address} is never blocked: it is loopback, unspecified, multicast or link-local")
+        if address == _BROADCAST:
+            raise ConnectorError(f"{address} is never blocked: it is everybody's")
         for network in self._never:
             if address.version == network.version and address in network:
                 raise ConnectorError(f"{address} is never blocked: nftables_never holds {network}")

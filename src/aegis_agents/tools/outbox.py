@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aegis_agents.errors import ConnectorError
-from aegis_agents.records import ActionName, Target
+from aegis_agents.records import CATALOGUE, ActionName, Target
 
 
 class OutboxConnector:
@@ -25,14 +25,15 @@ class OutboxConnector:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def _file(self, action: ActionName, target: Target) -> Path:
-        # A hash, since a target's text must not become a path.
-        digest = hashlib.sha256(f"{target.kind}\0{target.value}".encode("utf-8", "surrogatepass")).hexdigest()
+    def _file(self, action: ActionName, target: Target, key: str = "") -> Path:
+        # A hash, since a target's text must not become a path. A notice is an event: each has its own file.
+        event = "" if CATALOGUE[action].reversible else f"\0{key}"
+        digest = hashlib.sha256(f"{target.kind}\0{target.value}{event}".encode("utf-8", "surrogatepass")).hexdigest()
         return self._folder / action / f"{digest[:32]}.json"
 
     def apply(self, action: ActionName, target: Target, *, key: str, note: str) -> str:
         """Write the entry, whole or not at all."""
-        file = self._file(action, target)
+        file = self._file(action, target, key)
         entry = {
             "action": action,
             "target": target.model_dump(),
@@ -52,8 +53,10 @@ class OutboxConnector:
             raise ConnectorError(f"the outbox {file.parent} can't be written: {error.strerror}") from error
         return f"{action}/{file.name}"
 
-    def read(self, action: ActionName, target: Target) -> bool:
-        """Whether the entry is there."""
+    def read(self, action: ActionName, target: Target) -> bool | None:
+        """Whether the entry is there; None for notices, of which one says nothing of another."""
+        if not CATALOGUE[action].reversible:
+            return None
         return self._file(action, target).exists()
 
     def undo(self, action: ActionName, target: Target, *, key: str) -> str:

@@ -60,9 +60,13 @@ class WritePath:
         begun = self._store.begin(action_id, owner=_owner())
         assert connector is not None  # noqa: S101 - begin() refuses what is not approved
         row = begun.row
-        there = self._look(connector, row)
-        if there and begun.sharing is not None:
-            return self._settle(row, "executed", connector, f"in effect, held together with {', '.join(begun.others)}")
+        # What can't be taken back is an event, not a state: a second incident needs it again.
+        there = self._look(connector, row) if CATALOGUE[row.proposal.action].reversible else None
+        together = f"held together with {', '.join(begun.others)}"
+        if there and begun.others:
+            return self._settle(row, "executed", connector, f"in effect, {together}")
+        if there is None and begun.sharing is not None:
+            return self._settle(row, begun.sharing, connector, f"done once, {together}")
         if there:
             # Somebody else's doing: it is not ours to lift later.
             detail = "it was in effect before"
@@ -71,12 +75,15 @@ class WritePath:
 
     def _apply(self, connector: Connector, row: JournalRow, key: str) -> Receipt:
         action, target, note = row.proposal.action, row.target, self._redact(row.proposal.reason)
+        in_doubt = False
 
         def once() -> str:
+            nonlocal in_doubt
             try:
                 return connector.apply(action, target, key=key, note=note)
             except TransientConnectorError as error:
                 # It may have happened all the same: look before trying again.
+                in_doubt = True
                 if self._look(connector, row):
                     return f"in effect, though it answered: {error}"
                 raise
@@ -87,7 +94,8 @@ class WritePath:
             there = self._look(connector, row)
             if there:
                 return self._settle(row, "executed", connector, f"in effect, though it answered: {error}")
-            unknown = there is None and isinstance(error, TransientConnectorError)
+            # A plain no after an answer that was lost may be a no to the second time only.
+            unknown = there is None and in_doubt
             return self._settle(row, "unconfirmed" if unknown else "failed", connector, str(error))
         there = self._look(connector, row)
         if there is False:
@@ -114,17 +122,28 @@ class WritePath:
         if undoing.foreign:
             return self._settle(row, "undone", connector, "left in place: it was in effect before Aegis acted")
         try:
-            reference = self._retrying(connector.undo, row.proposal.action, row.target, key=f"{undoing.key}-undo")
+            reference = self._retrying(self._lift, connector, row, f"{undoing.key}-undo")
         except ConnectorError as error:
             there = self._look(connector, row)
             if there is False:
                 return self._settle(row, "undone", connector, f"lifted, though it answered: {error}")
             self._settle(row, "unconfirmed" if there is None else "executed", connector, f"undo failed: {error}")
             raise
-        if self._look(connector, row):
+        there = self._look(connector, row)
+        if there:
             self._settle(row, "executed", connector, "undo was accepted, and yet it is still in effect")
             raise ConnectorError(f"{action_id}: {connector.name} accepted the undo, and yet it is still in effect")
+        if there is None and not reference:
+            return self._settle(row, "unconfirmed", connector, "undo sent, and can't be read back")
         return self._settle(row, "undone", connector, reference)
+
+    def _lift(self, connector: Connector, row: JournalRow, key: str) -> str:
+        try:
+            return connector.undo(row.proposal.action, row.target, key=key)
+        except TransientConnectorError as error:
+            if self._look(connector, row) is False:
+                return f"lifted, though it answered: {error}"
+            raise
 
     def settle_open(self) -> list[Receipt]:
         """After a crash: settle what was under way by looking. Call it when nobody else is at work."""

@@ -1,0 +1,135 @@
+"""Edges of the write path where the easy answer would claim more than is known, or lift too little."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aegis_agents.errors import ConnectorError, TransientConnectorError
+from aegis_agents.ledger import SqliteStore
+from aegis_agents.records import ActionName, Target
+from aegis_agents.tools import NftablesConnector, OutboxConnector, WritePath, assign
+from tests.tools.conftest import ADDRESS, ScriptedSystem
+
+Approved = Callable[..., str]
+ANN = Target(kind="user", value="ann")
+
+
+@pytest.fixture
+def path(store: SqliteStore, system: ScriptedSystem) -> WritePath:
+    return WritePath(store, assign([system]), attempts=3, longest_wait_s=0.01)
+
+
+def test_an_owner_hears_of_each_incident(store: SqliteStore, approved: Approved, tmp_path: Path) -> None:
+    path = WritePath(store, assign([], fallback=OutboxConnector(tmp_path / "outbox")))
+    for incident in ("inc-1", "inc-2"):
+        receipt = path.execute(approved("notify_owner", ANN, incident))
+        assert (receipt.outcome, "before" in receipt.detail) == ("executed", False)
+    assert len(list((tmp_path / "outbox" / "notify_owner").iterdir())) == 2
+
+
+def test_an_event_is_done_again_though_the_state_looks_the_same(
+    path: WritePath, approved: Approved, system: ScriptedSystem
+) -> None:
+    for incident in ("inc-1", "inc-2"):
+        assert path.execute(approved("reset_password", ANN, incident)).outcome == "executed"
+    assert len(system.applied) == 2
+
+
+def test_what_another_incident_is_just_doing_is_held_together_and_lifted_by_the_last(
+    path: WritePath, approved: Approved, system: ScriptedSystem
+) -> None:
+    first, second = approved(incident="inc-1"), approved(incident="inc-2")
+    details: list[str] = []
+
+    def apply_while_the_second_comes() -> str:
+        system.in_effect.add(("block_ip", ADDRESS.value))
+        other = threading.Thread(target=lambda: details.append(path.execute(second).detail))
+        other.start()
+        other.join()
+        return "ref"
+
+    system.on_apply = apply_while_the_second_comes
+    path.execute(first)
+    assert "held together" in details[0]
+    path.undo(first, "alice")
+    assert system.in_effect == {("block_ip", ADDRESS.value)}
+    path.undo(second, "alice")
+    assert system.in_effect == set()
+
+
+def test_what_is_held_and_can_not_be_read_is_not_done_twice(
+    path: WritePath, approved: Approved, system: ScriptedSystem
+) -> None:
+    system.readable = False
+    first, second = approved(incident="inc-1"), approved(incident="inc-2")
+    path.execute(first)
+    assert path.execute(second).outcome == "executed"
+    assert len(system.applied) == 1
+
+
+def test_a_no_after_a_time_out_proves_nothing(path: WritePath, approved: Approved, system: ScriptedSystem) -> None:
+    system.readable = False
+
+    def act() -> str:
+        raise TransientConnectorError("timed out") if len(system.applied) == 1 else ConnectorError("409 conflict")
+
+    system.on_apply = act
+    assert path.execute(approved()).outcome == "unconfirmed"
+
+
+def test_an_undo_that_nothing_confirms_is_unconfirmed(
+    path: WritePath, approved: Approved, system: ScriptedSystem
+) -> None:
+    system.readable = False
+    key = approved()
+    path.execute(key)
+    assert path.undo(key, "alice").outcome == "unconfirmed"
+    system.on_undo = lambda: "closed T-1"
+    assert path.undo(key, "alice").outcome == "undone"
+
+
+def test_a_lost_answer_of_an_undo_is_not_asked_for_again(
+    path: WritePath, approved: Approved, system: ScriptedSystem
+) -> None:
+    key, asked = approved(), []
+    path.execute(key)
+
+    def lifted_and_timed_out() -> str:
+        asked.append(1)
+        system.in_effect.clear()
+        raise TransientConnectorError("timed out")
+
+    system.on_undo = lifted_and_timed_out
+    assert path.undo(key, "alice").outcome == "undone"
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("value", ["::ffff:10.9.0.7", "255.255.255.255", "2001:db8::1%eth0"])
+def test_an_address_in_disguise_is_refused_as_itself(value: str) -> None:
+    with pytest.raises(ConnectorError):
+        NftablesConnector(never=["10.9.0.0/16"]).apply("block_ip", Target(kind="ip", value=value), key="k", note="")
+
+
+def test_a_mapped_address_is_blocked_as_what_travels(monkeypatch: pytest.MonkeyPatch) -> None:
+    firewall, sent = NftablesConnector(), []
+    monkeypatch.setattr(firewall, "_ask", lambda question: [])
+    monkeypatch.setattr(firewall, "_run", sent.extend)
+    firewall.apply("block_ip", Target(kind="ip", value="::ffff:203.0.113.9"), key="k", note="")
+    assert sent[-1]["add"]["element"]["elem"] == ["203.0.113.9"]
+    assert sent[-1]["add"]["element"]["name"] == "blocked_v4"
+
+
+def test_what_was_blocked_by_mistake_can_be_lifted_once_it_is_on_the_never_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    firewall, sent = NftablesConnector(never=["203.0.113.0/24"]), []
+    listed = [{"set": {"elem": [ADDRESS.value]}}]
+    monkeypatch.setattr(firewall, "_ask", lambda question: listed)
+    monkeypatch.setattr(firewall, "_run", sent.extend)
+    action: ActionName = "block_ip"
+    firewall.undo(action, ADDRESS, key="k")
+    assert sent[0]["delete"]["element"]["elem"] == [ADDRESS.value]
