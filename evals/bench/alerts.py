@@ -1,60 +1,69 @@
-"""Alerts to measure on: the demo's five, made distinct, so that nothing is in a cache by accident."""
+"""Alerts to measure on: the demo's five, with other ids, users, hosts, addresses and hashes, the same each time.
+
+What they say stays as it is, so that they are judged, and acted on, as the five are.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+from functools import cache
 from importlib import resources
 from typing import Any
 
-_FILES = sorted(
-    (f for f in (resources.files("aegis_agents.cli") / "demo_alerts").iterdir() if f.name.endswith(".json")),
-    key=lambda f: f.name,
-)
-_TEXTS = [f.read_text("utf-8") for f in _FILES]
-_WORDS = [
-    "amber",
-    "basil",
-    "cedar",
-    "dune",
-    "ember",
-    "fjord",
-    "grove",
-    "heath",
-    "islet",
-    "jetty",
-    "knoll",
-    "larch",
-    "mesa",
-    "north",
-    "oasis",
-    "pine",
-]
+from aegis_agents import Aegis
+from aegis_agents.sources import parse
+
+PEOPLE = 40
+"""So many users and hosts take turns in the stream."""
+
+
+@cache
+def _texts() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Each alert's JSON text and the (kind, value) of what names somebody or something in it, longest first."""
+    folder = resources.files("aegis_agents.cli") / "demo_alerts"
+    texts = [f.read_text("utf-8") for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.name.endswith(".json")]
+    found = []
+    for text in texts:
+        named = {(e.kind, e.value) for e in parse(text).entities if e.kind in ("alert", "user", "host", "ip", "hash")}
+        found.append((text, tuple(sorted(named, key=lambda n: (-len(n[1]), n)))))
+    return tuple(found)
+
+
+def _other(kind: str, value: str, number: int) -> str:
+    """Another value of the same kind and form."""
+    if kind == "ip":
+        net, _, last = value.rpartition(".")
+        return f"{net}.{(int(last) + number) % 254 + 1}"
+    if kind == "hash":
+        return hashlib.sha256(f"{value}{number}".encode()).hexdigest()[: len(value)]
+    if value.isdigit():
+        return str(int(value) + number)
+    return f"{value}{number}"
+
+
+def _vary(kind: int, number: int, who: int) -> dict[str, Any]:
+    text, named = _texts()[kind]
+    by_value = {value: _other(k, value, number if k == "alert" else who) for k, value in named}
+    # All at once, so that no replacement is replaced again; whole words only.
+    pattern = "|".join(re.escape(json.dumps(v)[1:-1]) for v in by_value)
+    changed = re.sub(rf"(?<![\w.])(?:{pattern})(?!\w)", lambda m: by_value[m.group()], text)
+    alert: dict[str, Any] = json.loads(changed)
+    return alert
 
 
 def distinct(number: int) -> dict[str, Any]:
-    """Alert `number`: one of the five, every fact of it said in other words."""
-
-    def vary(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: vary(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [vary(value) for value in node]
-        # Times and addresses keep their form; other texts get a word that no other alert has.
-        if isinstance(node, str) and not node[:4].isdigit() and "." not in node[:4]:
-            return f"{node} {_WORDS[number % 16]}{number}"
-        return node
-
-    alert: dict[str, Any] = vary(json.loads(_TEXTS[number % len(_TEXTS)]))
-    return alert
+    """Alert `number`, who and where in it named in no other."""
+    return _vary(number % len(_texts()), number, number)
 
 
-def repeating(number: int) -> dict[str, Any]:
-    """Alert `number` of a realistic stream: the same five kinds again and again, with new ids and times of day."""
-    text = _TEXTS[number % len(_TEXTS)]
-    alert: dict[str, Any] = json.loads(text)
-    for key in ("composite_id", "kibana.alert.uuid", "event_id", "uuid"):
-        if key in alert:
-            alert[key] = f"{alert[key]}-{number}"
-    if "flow_id" in alert:
-        alert["flow_id"] += number
-    return alert
+def stream(number: int) -> dict[str, Any]:
+    """Alert `number` of a realistic stream: the same kinds, users and hosts again and again, each time a new alert."""
+    return _vary(number % len(_texts()), number, number // len(_texts()) % PEOPLE)
+
+
+def meet_everybody(aegis: Aegis) -> None:
+    """Reads every fact of the stream once, so that its cache is as on a busy day; takes in no alert."""
+    for number in range(len(_texts()) * PEOPLE):
+        aegis.context.model.assess(parse(stream(number)))
