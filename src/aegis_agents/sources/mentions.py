@@ -56,6 +56,8 @@ class Found:
         value = value.strip()
         if not value or len(value) > 2_000 or ("⟦U+" in value and kind != "alert"):
             return
+        if kind == "ip" and shapes.as_ip(value) is None:
+            return  # a product's field for addresses may hold anything; what is none must not become a target
         if kind == "domain" and value.rstrip(".").rpartition(".")[2].lower() in OWN_SUFFIXES:
             return
         key = (kind, value.lower() if kind in _CASELESS else value)

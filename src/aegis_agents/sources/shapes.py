@@ -77,8 +77,11 @@ def as_ip(text: str) -> IPAddress | None:
     """The address, if the whole text is one that can be talked to: not 0.0.0.0, loopback, multicast or broadcast."""
     if len(text) > 45 or not ("." in text or ":" in text):
         return None
+    base, scoped, zone = text.partition("%")
+    if scoped and not (":" in base and zone.isalnum()):
+        return None  # only IPv6 has zones, and a zone is a plain word
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(base)
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
