@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.assembly import open_gate, open_intel, open_write_path
+from aegis_agents.assembly import open_gate, open_intel, open_model, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import ActionError, InputError, IntelError
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
-    from aegis_agents.intel import Intel
+    from aegis_agents.intel import FinalVerdict, Intel
     from aegis_agents.ledger import JournalRow, Store
     from aegis_agents.model import IncidentModel
     from aegis_agents.tools import Connector, WritePath
-
 
 AGENTS = ("triage", "intel", "reasoning", "approval")
 
@@ -95,9 +94,7 @@ class Aegis:
     def context(self) -> Context:
         """What the agents work with."""
         with self._building:
-            from aegis_agents.model import FastModel
-
-            model = self._given["model"] or FastModel(threads=self.settings.threads, cache=self.settings.cache)
+            model = self._given["model"] or open_model(self.settings)
             intel = self._given["intel"] or open_intel(self.settings, model)  # type: ignore[arg-type]
             return Context(
                 model=model,  # type: ignore[arg-type]
@@ -107,6 +104,7 @@ class Aegis:
                 write_path=self._write_path,
                 mode=self.settings.mode,
                 llm=self._llm,
+                memory_strength=self.settings.memory_strength,
             )
 
     @cached_property
@@ -209,6 +207,12 @@ class Aegis:
         row = self.store.action(action_id)
         self.store.answer(action_id, False, by, reason)
         return self._resume(row, approved=False)
+
+    def confirm(self, incident_id: str, verdict: FinalVerdict, *, by: str) -> None:
+        """Say what an incident really was; similar ones are judged with that from now on. Raises InputError."""
+        from aegis_agents.agents.recall import remember
+
+        remember(self.context, self.case(incident_id), verdict, by)
 
     def undo(self, action_id: str, *, by: str) -> ActionReport:
         """Take an action back. Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo."""

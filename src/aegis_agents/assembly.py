@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from aegis_agents.tools import Connector, WritePath
 
 
+def open_model(settings: Settings) -> IncidentModel:
+    """The model that was promoted under `home`, or the shipped one."""
+    from aegis_agents.model import FastModel
+    from aegis_agents.model.registry import current
+
+    own = current(settings.home)
+    return FastModel(
+        own.folder if own else None, manifest_sha256=own.manifest_sha256 if own else None, threads=settings.threads,
+        cache=settings.cache, tolerated_error=settings.tolerated_error,
+    )  # fmt: skip
+
+
 def open_intel(settings: Settings, model: IncidentModel) -> Intel:
     """The intelligence under `home`, built on first use."""
     from aegis_agents.intel import Intel

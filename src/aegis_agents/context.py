@@ -26,6 +26,8 @@ class Context:
     write_path: WritePath
     mode: Literal["live", "shadow"] = "live"
     llm: BaseChatModel | None = None
+    memory_strength: float = 2.0
+    """What a confirmed case that is just alike adds to its verdict, in log-odds."""
 
     @property
     def versions(self) -> dict[str, str]:

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     """Threads of the encoder; 0 leaves it to ONNX Runtime."""
     cache: int = Field(default=20_000, ge=0)
     """Fact vectors kept in memory, 1.5 KB each."""
+    tolerated_error: float | None = Field(default=None, gt=0, lt=1)
+    """Share of wrong answers that you bear; what was not shown to keep it is undetermined (docs/model.md)."""
+    memory_strength: float = Field(default=2.0, ge=0, le=10)
+    """What a confirmed case that is just alike adds to its verdict, in log-odds; 0 leaves the model alone."""
     webhook_url: str | None = None
     """Where tickets and notifications go; without it they go to the outbox in `home`."""
     webhook_secret: SecretStr | None = None

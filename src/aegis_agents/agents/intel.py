@@ -7,6 +7,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from aegis_agents.agents.recall import recall
 from aegis_agents.context import Context
 from aegis_agents.errors import IntelError
 from aegis_agents.records import Incident, Passage
@@ -24,7 +25,10 @@ def _named_cves(incident: Incident) -> list[str]:
 
 
 def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Adds `passages`. Without a usable snapshot it goes on without any, and says so in `notes`."""
+    """Adds `passages`, and the votes of confirmed cases to `assessment`.
+
+    Without a usable snapshot it goes on without either, and says so in `notes`.
+    """
     context, incident = runtime.context, state["incident"]
     if context.intel is None:
         return {"passages": (), "notes": ("no threat intelligence is loaded",)}
@@ -38,7 +42,9 @@ def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
                 passages.append(exploited)
         vector = context.model.embed_incident(incident)
         # A case does not vote on itself.
-        passages += [c.passage() for c in context.intel.similar_cases(vector, k=CASES, exclude_key=incident.id)]
+        cases = context.intel.similar_cases(vector, k=CASES, exclude_key=incident.id)
     except IntelError as error:
         return {"passages": (), "notes": (f"threat intelligence could not be searched: {error}",)}
-    return {"passages": tuple(passages)}
+    assessment, notes = recall(state["assessment"], cases, context.memory_strength)
+    passages += [c.passage() for c in cases]
+    return {"passages": tuple(passages), "assessment": assessment, "notes": notes}

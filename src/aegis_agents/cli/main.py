@@ -6,10 +6,6 @@ settings; 3 the ledger or the model is not what it was (tampered).
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,45 +14,24 @@ from rich.console import Console
 
 from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
-from aegis_agents.errors import AegisError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
+from aegis_agents.cli.model import model_app
+from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
+from aegis_agents.cli.train import train_app
 
 app = typer.Typer(help="Triage, intelligence, reasoning and approval for security incidents.", no_args_is_help=True, add_completion=False)  # fmt: skip
 ledger_app = typer.Typer(help="The tamper-evident record of everything decided and done.", no_args_is_help=True)
 intel_app = typer.Typer(help="Threat intelligence.", no_args_is_help=True)
-model_app = typer.Typer(help="The fine-tuned model.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(intel_app, name="intel")
 app.add_typer(model_app, name="model")
+app.add_typer(train_app, name="train")
 
-_SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A TOML file with settings.")]
 _JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, one line each.")]
-_By = Annotated[str, typer.Option("--by", help="Who answers.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 
 
 def _open(settings: Path | None, **given: Any) -> Aegis:
     return Aegis.from_settings(settings, **given) if settings else Aegis(**given)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def _spoken_errors() -> Iterator[None]:
-    """Say our own errors in one line and leave with their exit code; anything else is a bug and shows its trace."""
-    try:
-        yield
-    except (LedgerTampered, ModelTampered, IntelTampered) as error:
-        typer.echo(f"aegis: tampered: {error}", err=True)
-        raise typer.Exit(3) from error
-    except SettingsError as error:
-        typer.echo(f"aegis: {error}", err=True)
-        raise typer.Exit(2) from error
-    except AegisError as error:
-        typer.echo(f"aegis: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.callback(invoke_without_command=True)
@@ -82,13 +57,13 @@ def investigate(
     format: Annotated[
         str | None, typer.Option("--format", help="The product format, if detection should not decide.")
     ] = None,
-    settings: _SettingsFile = None,
+    settings: SettingsFile = None,
 ) -> None:
     """Judge alerts, show what decided, act or ask."""
     from aegis_agents.cli.batch import investigate_file
 
     with (
-        _spoken_errors(),
+        spoken_errors(),
         _open(settings, mode="shadow" if shadow else None, policy=policy, autonomy=autonomy) as aegis,
     ):
         failed = investigate_file(aegis, file, format=format, as_json=as_json)
@@ -97,21 +72,21 @@ def investigate(
 
 
 @app.command()
-def approvals(as_json: _JsonFlag = False, settings: _SettingsFile = None) -> None:
+def approvals(as_json: _JsonFlag = False, settings: SettingsFile = None) -> None:
     """List what waits for a person, oldest first."""
     from aegis_agents.cli.render import show_pending
 
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         rows = aegis.pending()
         if as_json:
             for row in rows:
-                _print_json(row.report().model_dump(mode="json") | {"incident_id": row.incident_id})
+                print_json(row.report().model_dump(mode="json") | {"incident_id": row.incident_id})
         else:
             show_pending(Console(), rows)
 
 
 def _answer(method: str, action_id: str, settings: Path | None, **given: Any) -> None:
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         report = getattr(aegis, method)(action_id, **given)
         typer.echo(
             f"{report.action} {report.target.kind}:{report.target.value}: {report.outcome} {report.detail}".rstrip()
@@ -119,27 +94,40 @@ def _answer(method: str, action_id: str, settings: Path | None, **given: Any) ->
 
 
 @app.command()
-def approve(action_id: str, by: _By, reason: _Reason = "", settings: _SettingsFile = None) -> None:
+def approve(action_id: str, by: By, reason: _Reason = "", settings: SettingsFile = None) -> None:
     """Approve a waiting action; it is done at once."""
     _answer("approve", action_id, settings, by=by, reason=reason)
 
 
 @app.command()
-def deny(action_id: str, by: _By, reason: _Reason = "", settings: _SettingsFile = None) -> None:
+def deny(action_id: str, by: By, reason: _Reason = "", settings: SettingsFile = None) -> None:
     """Deny a waiting action."""
     _answer("deny", action_id, settings, by=by, reason=reason)
 
 
 @app.command()
-def undo(action_id: str, by: _By, settings: _SettingsFile = None) -> None:
+def undo(action_id: str, by: By, settings: SettingsFile = None) -> None:
     """Take an action back."""
     _answer("undo", action_id, settings, by=by)
 
 
 @app.command()
-def recover(settings: _SettingsFile = None) -> None:
+def confirm(
+    incident_id: str,
+    verdict: Annotated[str, typer.Argument(help="true_positive, benign_positive or false_positive.")],
+    by: By,
+    settings: SettingsFile = None,
+) -> None:
+    """Say what an incident really was; similar ones are judged with that from now on."""
+    with spoken_errors(), _open(settings) as aegis:
+        aegis.confirm(incident_id, verdict, by=by)  # type: ignore[arg-type]  # the memory refuses any other word
+        typer.echo(f"{incident_id}: remembered as {verdict}")
+
+
+@app.command()
+def recover(settings: SettingsFile = None) -> None:
     """After a crash: settle what was under way, decide what was left. Run it when nothing else uses this state."""
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         cases = aegis.recover()
         typer.echo(f"settled; {len(cases)} incident(s) decided")
 
@@ -158,14 +146,14 @@ def demo() -> None:
     """Investigate five example alerts in a throw-away state, approve one action, verify the ledger."""
     from aegis_agents.cli.demo import run_demo
 
-    with _spoken_errors():
+    with spoken_errors():
         run_demo(Console())
 
 
 @ledger_app.command()
-def verify(settings: _SettingsFile = None) -> None:
+def verify(settings: SettingsFile = None) -> None:
     """Check the whole chain; exit code 3 if it was altered."""
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         found = aegis.store.verify()
         typer.echo(f"ledger whole: {found.entries} entries, head {found.head}")
 
@@ -175,12 +163,12 @@ def show(
     incident: Annotated[str | None, typer.Option("--incident", help="Only this incident.")] = None,
     after: Annotated[int, typer.Option("--after", help="Entries after this number.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
-    settings: _SettingsFile = None,
+    settings: SettingsFile = None,
 ) -> None:
     """Print entries as JSON Lines."""
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit):
-            _print_json(entry.model_dump(mode="json"))
+            print_json(entry.model_dump(mode="json"))
 
 
 @intel_app.command()
@@ -188,10 +176,10 @@ def sync(
     kev: Annotated[
         Path | None, typer.Option("--kev", help="A newer KEV catalogue, fetched from its publisher.")
     ] = None,
-    settings: _SettingsFile = None,
+    settings: SettingsFile = None,
 ) -> None:
     """Build the snapshot of threat intelligence if it is missing or outdated; take in what you give."""
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         snapshot = aegis.build_intel(kev=kev)
         typer.echo(f"intelligence snapshot {snapshot}")
 
@@ -200,21 +188,12 @@ def sync(
 def search(
     text: str,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many.")] = 5,
-    settings: _SettingsFile = None,
+    settings: SettingsFile = None,
 ) -> None:
     """Search threat intelligence."""
-    with _spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), _open(settings) as aegis:
         for passage in aegis.context.intel.search(query=text, k=k) if aegis.context.intel else ():
-            _print_json(passage.model_dump(mode="json"))
-
-
-@model_app.command("verify")
-def verify_model() -> None:
-    """Check the shipped weights against their pins; exit code 3 if one was altered."""
-    from aegis_agents.model.files import read_weights
-
-    with _spoken_errors():
-        typer.echo(f"model whole: {read_weights().version}")
+            print_json(passage.model_dump(mode="json"))
 
 
 def main() -> None:

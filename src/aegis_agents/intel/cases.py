@@ -58,6 +58,13 @@ class SimilarCase(Record):
         )  # fmt: skip
 
 
+_SIDES = ("attack", "harmless")
+
+
+def _side(verdict: FinalVerdict) -> str:
+    return "attack" if verdict == "true_positive" else "harmless"
+
+
 class CaseCounts(NamedTuple):
     """Cases that can be compared with this model's vectors, and rows kept from other models or overruled."""
 
@@ -86,7 +93,8 @@ class CaseMemory:
         self._path, self._model, self._dimensions = path, model, dimensions
         self._lock = threading.RLock()
         self._faiss = faiss  # imported late: it takes a while
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimensions))
+        # A side each: a flood of harmless cases must not crowd the attacks out of the nearest ones.
+        self._index = {side: faiss.IndexIDMap2(faiss.IndexFlatIP(dimensions)) for side in _SIDES}
         self._known: dict[int, _Known] = {}
         self._seq_of_case: dict[str, int] = {}
         self._seq_of_key: dict[str, int] = {}
@@ -143,35 +151,39 @@ class CaseMemory:
             self._read_new()
 
     def similar(self, vector: NDArray[np.float32], k: int = 5, *, exclude_key: str | None = None) -> list[SimilarCase]:
-        """The k most similar confirmed cases, best first, at most one for each dedupe key.
+        """The k most similar confirmed attacks and the k most similar harmless cases, best first.
 
-        `exclude_key` leaves out the asked case's own event, so that it does not vote on itself.
+        At most one for each dedupe key; `exclude_key` leaves out the asked case's own event, so that it does
+        not vote on itself.
         """
         query = unit(vector, self._dimensions)
         if k < 1:
             raise InputError(f"is {k}", field="k", fix="ask for at least 1")
         with self._lock, self._errors():
             self._catch_up()
-            n = min(k + 1, len(self._known))  # one more, in case the excluded one is among them
-            if n == 0:
-                return []
-            cosines, seqs = self._index.search(query[None], n)
-            found = [(self._known[int(s)], float(c)) for s, c in zip(seqs[0], cosines[0], strict=True) if s >= 0]
+            found: list[tuple[_Known, float]] = []
+            for index in self._index.values():
+                if n := min(k + 1, index.ntotal):  # one more, in case the excluded one is among them
+                    cosines, seqs = index.search(query[None], n)
+                    near = [(self._known[int(s)], float(c)) for s, c in zip(seqs[0], cosines[0], strict=True) if s >= 0]
+                    found += [(c, cosine) for c, cosine in near if c.dedupe_key != exclude_key][:k]
             memory = self.version
         return [
             SimilarCase(
                 case_id=c.case_id, verdict=c.verdict, title=c.title, dedupe_key=c.dedupe_key,
                 similarity=similarity, memory=memory,
             )
-            for c, similarity in found if c.dedupe_key != exclude_key
-        ][:k]  # fmt: skip
+            for c, similarity in sorted(found, key=lambda f: -f[1])
+        ]  # fmt: skip
 
     def vector_of(self, case_id: str) -> NDArray[np.float32] | None:
         """The vector of a confirmed case, None if it is not known."""
         with self._lock, self._errors():
             self._catch_up()
             seq = self._seq_of_case.get(case_id)
-            return None if seq is None else np.asarray(self._index.reconstruct(seq), np.float32)
+            if seq is None:
+                return None
+            return np.asarray(self._index[_side(self._known[seq].verdict)].reconstruct(seq), np.float32)
 
     def close(self) -> None:
         """Release the file."""
@@ -200,15 +212,17 @@ class CaseMemory:
             self._known[seq] = _Known(seq, case_id, verdict, title, key)
             self._seq_of_case[case_id] = self._seq_of_key[key] = seq
             fresh[seq] = vector
-        if fresh:
-            matrix = np.frombuffer(b"".join(fresh.values()), np.float32).reshape(len(fresh), self._dimensions)
-            self._index.add_with_ids(matrix, np.fromiter(fresh, np.int64))
+        for side, index in self._index.items():
+            own = {seq: vector for seq, vector in fresh.items() if _side(self._known[seq].verdict) == side}
+            if own:
+                matrix = np.frombuffer(b"".join(own.values()), np.float32).reshape(len(own), self._dimensions)
+                index.add_with_ids(matrix, np.fromiter(own, np.int64))
 
     def _forget(self, seq: int, fresh: dict[int, bytes]) -> None:
         old = self._known.pop(seq)
         del self._seq_of_case[old.case_id], self._seq_of_key[old.dedupe_key]
         if fresh.pop(seq, None) is None:  # not only just read: it is in the index
-            self._index.remove_ids(self._faiss.IDSelectorRange(seq, seq + 1))
+            self._index[_side(old.verdict)].remove_ids(self._faiss.IDSelectorRange(seq, seq + 1))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

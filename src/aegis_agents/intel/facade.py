@@ -174,12 +174,12 @@ class Intel:
     def similar_cases(
         self, vector: NDArray[np.float32], k: int = 5, *, exclude_key: str | None = None
     ) -> list[SimilarCase]:
-        """The k most similar confirmed cases, one for each dedupe key (see `CaseMemory.similar`)."""
+        """The k most similar confirmed cases of each side, one for each dedupe key (see `CaseMemory.similar`)."""
         return self._cases.similar(vector, k, exclude_key=exclude_key)
 
     def similar_to_text(self, text: str, k: int = 5) -> list[SimilarCase]:
         """The k confirmed cases nearest to a description."""
-        return self._cases.similar(self._embed(text), k)
+        return self._cases.similar(self._embed(text), k)[:k]
 
     def similar_to_case(self, case_id: str, k: int = 5) -> list[SimilarCase] | None:
         """The k confirmed cases nearest to a confirmed one, itself left out; None if it is not confirmed."""

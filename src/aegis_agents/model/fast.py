@@ -39,13 +39,16 @@ def _softmax(x: NDArray[np.float32]) -> NDArray[np.float64]:
 class FastModel:
     """The shipped model, or one of the user's own in `folder` (see `read_weights`).
 
-    Thread-safe. `threads` 0 leaves the number to ONNX Runtime; `cache` is the number
-    of fact vectors kept. Raises ModelTampered or ModelError.
+    Thread-safe. `threads` 0 leaves the number to ONNX Runtime; `cache` is the number of fact
+    vectors kept. With `tolerated_error`, what could not be shown to be wrong at most that often
+    is undetermined. Raises ModelTampered or ModelError, InputError for an error rate that
+    nothing was measured for.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, manifest_sha256: str | None = None, threads: int = 0, cache: int = 20_000
-    ) -> None:
+        self, folder: Path | None = None, *, manifest_sha256: str | None = None, threads: int = 0, cache: int = 20_000,
+        tolerated_error: float | None = None,
+    ) -> None:  # fmt: skip
         files = read_weights(folder, manifest_sha256=manifest_sha256)
         self._version = files.version
         self._encoder = Encoder(
@@ -53,6 +56,7 @@ class FastModel:
         )
         self._head = open_session(files.contents["head.onnx"], 1)  # too small to gain from threads
         self._calibration = Calibration(**json.loads(files.contents["calibration.json"]))
+        self._bound = None if tolerated_error is None else self._calibration.bound(tolerated_error)
         with np.load(io.BytesIO(files.contents["techniques.npz"]), allow_pickle=False) as table:
             self._technique_ids = [str(t) for t in table["ids"]]
             self._technique_vectors = table["vectors"].astype(np.float32)
@@ -120,7 +124,7 @@ class FastModel:
         self, item: _Input, verdict: NDArray[np.float32], severity: NDArray[np.float32],
         weights: NDArray[np.float64], closeness: NDArray[np.float32],
     ) -> Assessment:  # fmt: skip
-        decided = self._calibration.decide(verdict)
+        decided = self._calibration.decide(verdict, self._bound)
         by_fact: dict[str, float] = {}
         for piece, weight in zip(item.pieces, weights, strict=False):  # weights are padded to the batch
             if abs(weight) >= abs(by_fact.get(piece.fact, 0.0)):

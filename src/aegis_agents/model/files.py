@@ -15,7 +15,8 @@ from typing import NamedTuple
 from aegis_agents.errors import ModelError, ModelTampered
 from aegis_agents.model.pin import MANIFEST_SHA256
 
-FILES = ("encoder.onnx", "head.onnx", "tokenizer.json", "techniques.npz", "calibration.json")
+FILES = ("encoder.onnx", "head.onnx", "tokenizer.json", "techniques.npz", "calibration.json", "head.safetensors")
+"""`head.safetensors` is the head as it was trained, for those who adapt it to their own cases."""
 
 
 class WeightFiles(NamedTuple):

@@ -1,12 +1,15 @@
 """How a fact reads to the model: a short field name, then its value.
 
 What carries no meaning by itself (opaque ids, clocks, what the vendor thinks of the
-severity) is left out, and the assessment says how many facts that were. A long value is
-read in several pieces, so that nothing is lost to truncation.
+severity) is left out, and the assessment says how many facts that were. Within a value,
+addresses, dates, hashes and long numbers are read as what kind they are: which one it is
+matters only against another fact, and that is compared exactly elsewhere (derived facts).
+A long value is read in several pieces, so that nothing is lost to truncation.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -72,6 +75,55 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SPLIT = re.compile(r"[._\-\s/@#$:]+")
 
 
+_KINDS = re.compile(
+    r"(?P<guid>\{?\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b\}?)"
+    r"|(?P<moment>\b\d{4}-\d\d-\d\d[T ](?P<hour>\d\d:\d\d)(?::\d\d(?:[.,]\d+)?)?(?: ?Z\b|[+-]\d\d:?\d\d\b)?)"
+    r"|(?P<date>\b\d{4}-\d\d-\d\d\b|\b\d{1,2}[./]\d{1,2}[./](?:19|20)\d\d\b)"
+    r"|(?P<ip>(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)(?P<bits>/\d{1,2}\b)?)"
+    r"|(?P<hash>\b(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9A-F]{64}|[0-9A-F]{40}|[0-9A-F]{32})\b)"
+    r"|(?P<number>(?<![\w.,-])\d{6,18}(?![\w,-]|\.\d))"
+    r"|(?<![\w-])(?!CVE|KB)(?P<prefix>(?-i:[A-Z]{2,6}))[-_]?\d{4,10}(?![\w.-])",
+    re.I,
+)
+
+
+def _kind(match: re.Match[str]) -> str:
+    kind = match.lastgroup
+    if match["hour"]:
+        return f"date {match['hour']}"
+    if match["ip"]:
+        try:
+            address = ipaddress.ip_address(match["ip"].partition("/")[0])
+        except ValueError:
+            return match[0]
+        where = "loopback" if address.is_loopback else "internal" if str(address).startswith(_INTERNAL) else "external"
+        return f"{where} {'range' if match['bits'] else 'address'}"
+    if match["number"]:
+        digits = match["number"].lstrip("0")
+        size = len(digits) - 1
+        unit, zeros = next(((u, z) for u, z in _UNITS if size >= z), ("", 0))
+        return f"{digits[: size - zeros + 1][:1]}{'0' * (size - zeros)} {unit}" if digits and unit else match[0]
+    if match["prefix"]:
+        return f"{match['prefix']} number"
+    return str(kind)
+
+
+_UNITS = (("billion", 9), ("million", 6), ("thousand", 3))
+_INTERNAL = (
+    "10.",
+    "192.168.",
+    "169.254.",
+    *(f"172.{n}." for n in range(16, 32)),
+    *(f"100.{n}." for n in range(64, 128)),
+)
+
+
+@lru_cache(maxsize=16384)
+def plain_value(value: str) -> str:
+    """A value with its addresses, dates, hashes and long numbers named by their kind."""
+    return _KINDS.sub(_kind, value)
+
+
 class Piece(NamedTuple):
     """A text to encode, and the fact and trust that it belongs to."""
 
@@ -122,5 +174,5 @@ def read(incident: Incident) -> tuple[list[Piece], int]:
             skipped += 1
             continue
         name, trust = field_name(fact.path), DERIVED_INDEX if fact.derived else TRUST_INDEX[fact.trust]
-        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(fact.value)]
+        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(plain_value(fact.value))]
     return pieces, skipped

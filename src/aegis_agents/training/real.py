@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aegis_agents.records import Incident, Verdict
+from aegis_agents.records import Severity, Verdict
 from aegis_agents.sources import parse
 from aegis_agents.training.corpus import Example
 
@@ -28,9 +28,13 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _example(incident: Incident, verdict: Verdict, techniques: tuple[str, ...], family: str, source: str) -> Example:
-    severity = "high" if verdict == "true_positive" else "informational"
-    return Example(incident, verdict, severity, techniques, (-1,) * len(incident.facts), family, source)  # type: ignore[arg-type]
+def _example(
+    alert: dict[str, Any], format: str, verdict: Verdict, techniques: tuple[str, ...], family: str, source: str
+) -> Example:
+    incident = parse(alert, format=format)
+    severity: Severity = "high" if verdict == "true_positive" else "informational"
+    unknown = (-1,) * len(incident.facts)
+    return Example(incident, verdict, severity, techniques, unknown, family, source, alert, format)
 
 
 def ait_windows(data: Path, *, training: bool) -> Iterator[Example]:
@@ -44,8 +48,9 @@ def ait_windows(data: Path, *, training: bool) -> Iterator[Example]:
         if pattern in seen:
             continue
         seen.add(pattern)
-        incident = parse({k: row[k] for k in _AIT_KEPT if k in row}, format="generic")
-        yield _example(incident, "true_positive" if attack else "false_positive", (), f"ait.{row['scenario']}", "ait")
+        shown = {k: row[k] for k in _AIT_KEPT if k in row}
+        verdict: Verdict = "true_positive" if attack else "false_positive"
+        yield _example(shown, "generic", verdict, (), f"ait.{row['scenario']}", "ait-ads")
 
 
 def sigma_events(data: Path, *, training: bool) -> Iterator[Example]:
@@ -54,5 +59,5 @@ def sigma_events(data: Path, *, training: bool) -> Iterator[Example]:
         if (hashlib.sha256(row["id"].encode()).digest()[0] % 2 == 0) != training:
             continue
         for event in row["events"]:
-            incident = parse(event, format="windows_event")
-            yield _example(incident, "true_positive", tuple(row["rule"]["attack"]), "sigma", "sigma")
+            attack = tuple(row["rule"]["attack"])
+            yield _example(event, "windows_event", "true_positive", attack, f"sigma.{row['id']}", "sigma-regression")

@@ -61,6 +61,14 @@ def draw_fact(families: list[Family], rng: random.Random) -> LabelledFact:
     return LabelledFact(f"{name}: {text}", CLASSES.index(stance), technique)
 
 
+def load_tuned(weights: Path | None) -> FactEncoder:
+    """The encoder with tuned weights, or the untouched base for None."""
+    encoder = FactEncoder(load_base())
+    if weights is not None:
+        encoder.load_state_dict(torch.load(weights, weights_only=True))
+    return encoder
+
+
 def facts_of(examples: Iterable[Example]) -> list[list[LabelledFact]]:
     """The facts of whole alerts as the model reads them, by class; what Aegis derived is left out."""
     found: list[list[LabelledFact]] = [[] for _ in CLASSES]
@@ -116,7 +124,7 @@ class Texts:
         return torch.tensor([e.ids for e in found]), torch.tensor([e.attention_mask for e in found])
 
 
-def _encode(encoder: FactEncoder, texts: Texts, what: list[str], parts: int = 4) -> Tensor:
+def encode_texts(encoder: FactEncoder, texts: Texts, what: list[str], parts: int = 4) -> Tensor:
     """Encode in groups of similar length: padding to the longest would double the work."""
     order = sorted(range(len(what)), key=lambda i: len(what[i]))
     size = -(-len(what) // parts)
@@ -158,14 +166,14 @@ def tune_facts(
             group["lr"] = rate * min(1.0, (step + 1) / 60) * max(0.05, 1 - step / steps)
         facts = next(source)
         tuner.train()
-        vectors = _encode(tuner.encoder, texts, [f.text for f in facts])
+        vectors = encode_texts(tuner.encoder, texts, [f.text for f in facts])
         loss = F.cross_entropy(
             tuner.stance(vectors * 4.0), torch.tensor([f.stance for f in facts]), label_smoothing=0.05
         )
         named = [i for i, f in enumerate(facts) if f.technique in technique_texts]
         if named:
             choices = sorted({facts[i].technique for i in named} | set(random.Random(step).sample(ids, 16)))
-            against = _encode(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
+            against = encode_texts(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
             target = torch.tensor([choices.index(facts[i].technique) for i in named])
             loss = loss + 0.4 * F.cross_entropy(vectors[named] @ against.T * tuner.scale.clamp(5, 50), target)
         optimiser.zero_grad()
@@ -190,6 +198,6 @@ def measure(
     tuner.eval()
     facts = next(batches(families, whole, size, seed=99))
     to_head = torch.tensor([0 if c == "suspicious" else FACT_CLASSES.index(c) for c in CLASSES])
-    guess = tuner.stance(_encode(tuner.encoder, texts, [f.text for f in facts]) * 4.0).argmax(1)
+    guess = tuner.stance(encode_texts(tuner.encoder, texts, [f.text for f in facts]) * 4.0).argmax(1)
     truth = torch.tensor([f.stance for f in facts])
     return float((to_head[guess] == to_head[truth]).float().mean())

@@ -18,7 +18,8 @@ import yaml
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
-from aegis_agents.training.alerts.written import written_alerts
+from aegis_agents.training.alerts.situations import situation_groups
+from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example
 from aegis_agents.training.render import Draft, render
 from aegis_agents.training.values import Values
@@ -69,7 +70,8 @@ def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Ex
     chosen = {name: values.fill(text) for name, text in (scenario.base | told).items()}
     fields: list[tuple[str, object]] = [*noise, *chosen.items()]
     rng.shuffle(fields)
-    incident = parse(render(product, Draft(title, severity, fields), values), format=product)
+    alert = render(product, Draft(title, severity, fields), values)
+    incident = parse(alert, format=product)
     labels = {chosen[name]: stance for name in told}
     stances = tuple(
         -1
@@ -80,15 +82,20 @@ def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Ex
     severities: dict[Verdict, Severity] = {"true_positive": scenario.sev, "undetermined": "medium"}
     techniques = scenario.k if verdict == "true_positive" else ()
     return Example(
-        incident, verdict, severities.get(verdict, "informational"), techniques, stances, scenario.s, product
-    )
+        incident, verdict, severities.get(verdict, "informational"), techniques, stances, scenario.s, "coherent", alert, product
+    )  # fmt: skip
 
 
-def whole_alerts(*, held_out: bool, tellings: int = 8) -> Iterator[Example]:
-    """Every variant of the training (or held-out) scenarios, told `tellings` times, and the alerts written whole."""
-    yield from written_alerts(held_out=held_out)
-    for scenario in load_scenarios():
-        if scenario.held_out == held_out:
-            for seed in range(tellings):
-                for variant in _VARIANTS:
-                    yield tell(scenario, variant, seed)
+def coherent_groups(*, held_out: bool, tellings: int = 6) -> Iterator[list[Example]]:
+    """The four variants of each training (or held-out) scenario, told `tellings` times."""
+    for seed in range(tellings):
+        for scenario in load_scenarios():
+            if scenario.held_out == held_out:
+                yield [tell(scenario, variant, seed) for variant in _VARIANTS]
+
+
+def whole_alerts(*, held_out: bool) -> Iterator[Example]:
+    """Every alert that was written as a whole."""
+    for groups in (situation_groups, written_groups, coherent_groups):
+        for group in groups(held_out=held_out):
+            yield from group

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from importlib import resources
+from typing import Any
 
 from aegis_agents.sources import parse
 from aegis_agents.training.corpus import FACT_CLASSES, Example
@@ -16,21 +17,27 @@ def is_held_out(scenario: str) -> bool:
     return hashlib.sha256(scenario.encode()).digest()[0] % 6 == 0
 
 
-def written_alerts(*, held_out: bool) -> Iterator[Example]:
-    """The alerts of the training (or held-out) scenarios, every fact labelled by the side it is on."""
+def written_groups(*, held_out: bool) -> Iterator[list[Example]]:
+    """The alerts of each training (or held-out) scenario, every fact labelled by the side it is on."""
     for file in sorted(resources.files("aegis_agents.training.alerts").iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".jsonl"):
             continue
+        groups: dict[str, list[Example]] = {}
         for line in file.read_text("utf-8").splitlines():
             row = json.loads(line)
-            if is_held_out(row["scenario"]) != held_out:
-                continue
-            incident = parse(row["alert"], format=row["format"])
-            said = [(str(text), FACT_CLASSES.index(side)) for side, texts in row["facts"].items() for text in texts]
-            stances = tuple(
-                -1 if f.derived else next((c for text, c in said if text and text in f.value), 0)
-                for f in incident.facts
-            )
-            family = f"{file.name}:{row['scenario']}"
-            techniques = tuple(row["techniques"])
-            yield Example(incident, row["verdict"], row["severity"], techniques, stances, family, row["format"])
+            if is_held_out(row["scenario"]) == held_out:
+                family = f"{file.name.removesuffix('.jsonl')}:{row['scenario']}"
+                groups.setdefault(family, []).append(_example(row, family))
+        yield from groups.values()
+
+
+def _example(row: dict[str, Any], family: str) -> Example:
+    incident = parse(row["alert"], format=row["format"])
+    said = [(str(text), FACT_CLASSES.index(side)) for side, texts in row["facts"].items() for text in texts]
+    stances = tuple(
+        -1 if f.derived else next((c for text, c in said if text and text in f.value), 0) for f in incident.facts
+    )
+    techniques = tuple(row["techniques"])
+    return Example(
+        incident, row["verdict"], row["severity"], techniques, stances, family, "written", row["alert"], row["format"]
+    )

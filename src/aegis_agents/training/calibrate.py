@@ -1,0 +1,168 @@
+"""Calibration: a temperature, thresholds, and bounds on being wrong, from families that were not trained on.
+
+Bounds: for each tolerated error rate the least share at which the error among alerts called
+attacks (or harmless) is controlled, by Learn then Test (Angelopoulos et al. 2021; MAPIE).
+Alerts of one family are alike, so a family counts once: one of its alerts is drawn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from aegis_agents.model.calibration import Bound, Calibration
+from aegis_agents.model.fast import FastModel
+from aegis_agents.records import VERDICTS
+from aegis_agents.training.corpus import Example
+from aegis_agents.training.manifest import write_manifest
+
+Floats = NDArray[np.float64]
+TOLERATED = (0.25, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01)
+CONFIDENCE = 0.9
+COVERAGE = 0.85
+"""Least share of decided alerts that thresholds may leave."""
+
+
+class Scored(NamedTuple):
+    """Log-probabilities before calibration (n, 4), labels (n,) as indices into VERDICTS, and families."""
+
+    logits: Floats
+    labels: NDArray[np.int64]
+    families: list[str]
+
+
+def score(model: FastModel, examples: Sequence[Example]) -> Scored:
+    """What the model says of examples, as log-probabilities (the model's own temperature is still in them)."""
+    found = model.assess_many([e.incident for e in examples])
+    shares = np.array([[a.probabilities[v] for v in VERDICTS] for a in found])
+    return Scored(
+        np.log(np.maximum(shares, 1e-12)),
+        np.array([VERDICTS.index(e.verdict) for e in examples]),
+        [e.family for e in examples],
+    )
+
+
+def _log_loss(logits: Floats, labels: NDArray[np.int64], temperature: float) -> float:
+    scaled = logits / temperature
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
+    log_p = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    return float(-log_p[np.arange(len(labels)), labels].mean())
+
+
+def fit_temperature(scored: Scored) -> float:
+    """The temperature of least log loss (Guo et al. 2017), by a search over 0.5 to 6."""
+    grid = np.exp(np.linspace(np.log(0.5), np.log(6.0), 80))
+    return float(grid[int(np.argmin([_log_loss(scored.logits, scored.labels, t) for t in grid]))])
+
+
+class Counted(NamedTuple):
+    """Detection, rejection and coverage, each 0 to 1."""
+
+    detection: float
+    rejection: float
+    coverage: float
+
+
+def count(calibration: Calibration, scored: Scored) -> Counted:
+    """How a calibration would have judged (docs/model.md says how verdicts are counted)."""
+    said = np.array([VERDICTS.index(calibration.decide(row).verdict) for row in scored.logits])
+    attack, harmless = scored.labels == 0, (scored.labels == 1) | (scored.labels == 2)
+    return Counted(
+        float((said[attack] == 0).mean()) if attack.any() else 0.0,
+        float(((said[harmless] == 1) | (said[harmless] == 2)).mean()) if harmless.any() else 0.0,
+        float((said != 3).mean()),
+    )
+
+
+def fit(scored: Scored, *, detection: float = 0.9, fitted_on: str = "") -> Calibration:
+    """Temperature, then the thresholds that reject most at the wished `detection`, or detect most if none reaches it.
+
+    At least COVERAGE of the alerts stay decided.
+    """
+    temperature = round(fit_temperature(scored), 4)
+    best: tuple[tuple[float, float], Calibration] | None = None
+    for above in (0.35, 0.4, 0.45, 0.5, 0.6):
+        for cost in (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0):
+            tried = Calibration(
+                temperature=temperature, undetermined_above=above, missed_attack_cost=cost, fitted_on=fitted_on
+            )
+            found = count(tried, scored)
+            rank = (min(found.detection, detection), found.rejection)
+            if found.coverage >= COVERAGE and (best is None or rank > best[0]):
+                best = (rank, tried)
+    if best is None:
+        return Calibration(temperature=temperature, undetermined_above=0.6, fitted_on=fitted_on)
+    return best[1].model_copy(update=_bounds(best[1], scored))
+
+
+def _one_a_family(scored: Scored, rng: random.Random) -> list[int]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, family in enumerate(scored.families):
+        if scored.labels[row] != VERDICTS.index("undetermined"):
+            rows[family].append(row)
+    return [rng.choice(rows[family]) for family in sorted(rows)]
+
+
+def _bounds(calibration: Calibration, scored: Scored) -> dict[str, object]:
+    rows = _one_a_family(scored, random.Random(7))
+    shares = np.array([[calibration.decide(r).probabilities[v] for v in VERDICTS[:3]] for r in scored.logits[rows]])
+    attack = shares[:, 0] / np.maximum(shares.sum(axis=1), 1e-12)
+    truth = (scored.labels[rows] == 0).astype(np.int64)
+    found = tuple(Bound(t, _least_share(attack, truth, t), _least_share(1 - attack, 1 - truth, t)) for t in TOLERATED)
+    return {"bounds": found, "bounds_confidence": CONFIDENCE, "bounds_families": len(rows)}
+
+
+def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> float | None:
+    """The least share from which those at or above it are right at least 1 - `tolerated` of the time."""
+    import warnings
+
+    from mapie.risk_control import BinaryClassificationController
+
+    def predict(x: Floats) -> Floats:
+        return np.stack([1 - np.asarray(x)[:, 0], np.asarray(x)[:, 0]], axis=1)
+
+    # From strict to loose: each step is only tested if the one before held, so no correction is paid.
+    # It starts where enough alerts are left to show anything, which looks at shares and not at labels.
+    enough = np.log(1 / (1 - CONFIDENCE)) / tolerated * 1.5
+    steps = [s for s in np.round(np.linspace(0.98, 0.5, 25), 3) if (share >= s).sum() >= enough]
+    if not steps:
+        return None
+    controller = BinaryClassificationController(
+        predict, risk="precision", target_level=1 - tolerated, confidence_level=CONFIDENCE,
+        list_predict_params=np.array(steps), fwer_method="fixed_sequence",
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that none holds is an answer here
+        controller.calibrate(share[:, None], right)
+    valid = np.asarray(controller.valid_predict_params, np.float64).ravel()
+    return float(valid.min()) if len(valid) else None
+
+
+def calibrate_folder(
+    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, detection: float, console: Console
+) -> dict[str, Any]:
+    """Calibrate the model whose other files lie in `out` as they are, quantised and all; write its manifest.
+
+    Returns `about` with the figures on `develop` and the manifest's SHA-256.
+    """
+    _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
+    digest = write_manifest(out, name, about)
+    scored = score(FastModel(out, manifest_sha256=digest, threads=2), develop)
+    kinds = Counter(e.source for e in develop)
+    fitted = fit(scored, detection=detection, fitted_on=", ".join(f"{n} {k}" for k, n in sorted(kinds.items())))
+    _write(out, fitted)
+    figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}
+    console.print(f"held-out families and situations: {figures}, temperature {fitted.temperature}", highlight=False)
+    found = about | {"develop": figures}
+    return found | {"manifest_sha256": write_manifest(out, name, found)}
+
+
+def _write(out: Path, calibration: Calibration) -> None:
+    (out / "calibration.json").write_text(calibration.model_dump_json(), "utf-8")

@@ -1,0 +1,159 @@
+"""Groups of alerts that differ in little but the deciding facts: what one training step reads.
+
+In a group, what all variants share can't tell their verdicts apart, so the network is
+driven to what differs; and a fact that they share is encoded once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from aegis_agents.model.text import read
+from aegis_agents.records import SEVERITIES, VERDICTS
+from aegis_agents.training.corpus import MIX, Example, draw
+from aegis_agents.training.families import load_families
+from aegis_agents.training.prepare.dataset import LabelledAlert, Split
+
+NOT_AN_ATTACK = -2
+"""A verdict label for real data that only says "no attack", not which kind of none."""
+TRUST_NOISE = 0.5
+"""Share of facts whose trust is replaced by a random one: it may weigh, it must not decide."""
+PLAIN_NAMES = ("details", "note", "info", "value", "context", "field", "data", "attribute", "item", "text")
+
+
+class Told(NamedTuple):
+    """One alert as the network reads it: texts with trust and stance (-1 unknown), and its labels as indices."""
+
+    texts: tuple[str, ...]
+    trust: tuple[int, ...]
+    stance: tuple[int, ...]
+    verdict: int
+    severity: int
+    technique: str
+    family: str
+
+
+def tell(example: Example, *, any_benign: bool = False) -> Told:
+    """An example as the network reads it. `any_benign`: labels other than an attack only mean "no attack"."""
+    pieces, _ = read(example.incident)
+    stance = {f.id: s for f, s in zip(example.incident.facts, example.stances, strict=True)}
+    verdict = VERDICTS.index(example.verdict)
+    loose = any_benign and verdict != 0
+    return Told(
+        tuple(p.text for p in pieces),
+        tuple(p.trust for p in pieces),
+        tuple(stance[p.fact] for p in pieces),
+        NOT_AN_ATTACK if loose else verdict,
+        -1 if loose else SEVERITIES.index(example.severity),
+        next(iter(example.techniques), ""),
+        example.family,
+    )
+
+
+Group = list[Told]
+
+
+def roughen(
+    group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.15, thin: float = 0.1
+) -> Group:
+    """The group as other products, sensors and days might have told it.
+
+    Alike for all variants, field names are dropped or made plain (`names`) and facts that say
+    nothing are left out (`neutral`); now and then an alert loses all that decides it, and is
+    undetermined (`thin`).
+    """
+    gone = {
+        t for told in group for t, s in zip(told.texts, told.stance, strict=True) if s <= 0 and rng.random() < neutral
+    }
+    renamed: dict[str, str] = {}
+    for text in sorted({t for told in group for t in told.texts}):
+        if rng.random() < names:
+            value = text.partition(": ")[2]
+            renamed[text] = f"{rng.choice(PLAIN_NAMES)}: {value}" if rng.random() < 0.7 else value
+    found = []
+    for told in group:
+        bare = told.verdict in (0, 1, 2) and any(s > 0 for s in told.stance) and rng.random() < thin
+        kept = [
+            i
+            for i, t in enumerate(told.texts)
+            if not (t in gone and told.stance[i] <= 0) and not (bare and told.stance[i])
+        ] or [0]
+        found.append(
+            told._replace(
+                texts=tuple(renamed.get(told.texts[i], told.texts[i]) for i in kept),
+                trust=tuple(
+                    rng.randrange(3) if told.trust[i] < 3 and rng.random() < TRUST_NOISE else told.trust[i]
+                    for i in kept
+                ),
+                stance=tuple(told.stance[i] for i in kept),
+                verdict=VERDICTS.index("undetermined") if bare else told.verdict,
+                severity=-1 if bare else told.severity,
+                technique="" if bare else told.technique,
+            )
+        )
+    return found
+
+
+def family_group(rng: random.Random, *, held_out: bool) -> Group:
+    """Two or three verdicts of one family, with one seed."""
+    family = rng.choice([f for f in load_families() if f.held_out == held_out])
+    number = rng.randrange(1 << 40)
+    return [tell(draw(family, verdict, number)) for verdict, _ in rng.sample(MIX, 3)]
+
+
+def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, list[Group]]:
+    """The alerts of one part of a prepared set, by kind: a family's variants together, outside alerts by the handful."""
+    own: dict[str, dict[str, Group]] = {}
+    outside: dict[str, Group] = {}
+    for alert in alerts:
+        if alert.split != split:
+            continue
+        told = tell(alert.example(), any_benign=not alert.verdict_known)
+        if alert.outside:
+            outside.setdefault(alert.source, []).append(told)
+        else:
+            own.setdefault(alert.source, {}).setdefault(alert.family, []).append(told)
+    found = {kind: [part for group in families.values() for part in _parts(group)] for kind, families in own.items()}
+    real = [part for source in sorted(outside) for part in _parts(_mixed(outside[source]))]
+    return found | ({"real": real} if real else {})
+
+
+def _parts(group: Group, size: int = 8) -> list[Group]:
+    return [group[i : i + size] for i in range(0, len(group), size)]
+
+
+def _mixed(group: Group) -> Group:
+    """Attacks spread evenly over the rest, so that a handful has both where there are both."""
+    attacks, rest = [t for t in group if t.verdict == 0], [t for t in group if t.verdict != 0]
+    every = max(1, len(rest) // max(1, len(attacks)))
+    found: Group = []
+    while attacks or rest:
+        found += attacks[:1] + rest[:every]
+        attacks, rest = attacks[1:], rest[every:]
+    return found
+
+
+SHARES = {"situations": 0.62, "written": 0.1, "coherent": 0.1, "families": 0.12, "real": 0.06}
+"""How much of the training each kind gets: situations are the nearest to what comes, the others keep it broad."""
+
+
+def group_stream(fixed: dict[str, list[Group]], seed: int, *, names: float = 0.12, own: float = 0.0) -> Iterator[Group]:
+    """Endless groups by SHARES (kinds that are empty give theirs to families); the same seed gives the same ones.
+
+    `names` is the share of field names that are dropped or made plain, `own` that of groups of kind "own".
+    """
+    rng = random.Random(seed)
+    waiting: dict[str, list[Group]] = {}
+    while True:
+        kind = "own" if rng.random() < own else rng.choices(list(SHARES), list(SHARES.values()))[0]
+        if not fixed.get(kind):
+            kind = "families"
+        if not fixed.get(kind):
+            yield roughen(family_group(rng, held_out=False), rng, names=names)
+            continue
+        # Each is shown once before any is shown twice.
+        if not waiting.get(kind):
+            waiting[kind] = rng.sample(fixed[kind], len(fixed[kind]))
+        yield roughen(waiting[kind].pop(), rng, names=names)

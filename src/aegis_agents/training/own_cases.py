@@ -1,0 +1,104 @@
+"""Adapts the model to an organisation's own domain: the head is tuned on cases that its analysts confirmed.
+
+The encoder stays, so a few minutes on a CPU are enough. Our own alerts are rehearsed beside
+the cases (Robins 1995), so that what was learnt is not lost. Only confirmed verdicts teach;
+cases kept back for the promotion gate are never trained on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from aegis_agents.errors import InputError
+from aegis_agents.ledger import Store
+from aegis_agents.model.encoder import Encoder
+from aegis_agents.model.files import FILES, WeightFiles, read_weights
+from aegis_agents.model.registry import current
+from aegis_agents.training import calibrate, export
+from aegis_agents.training.build import develop_examples
+from aegis_agents.training.groups import Group, dataset_groups, tell
+from aegis_agents.training.network import EvidenceHead
+from aegis_agents.training.prepare import checks
+from aegis_agents.training.prepare.collect import collect
+from aegis_agents.training.prepare.dataset import LabelledAlert
+from aegis_agents.training.prepare.redact import Redactor
+from aegis_agents.training.regression import confirmed_examples
+from aegis_agents.training.tune_alerts import tune_head
+
+LEAST = 20
+"""Confirmed cases below which nothing is learnt that memory doesn't already give."""
+_SHARE = 0.5
+"""How much of each batch is the organisation's own."""
+
+
+def own_alerts(store: Store, console: Console) -> list[LabelledAlert]:
+    """The confirmed cases to learn from, redacted. Raises InputError where they are too few or tell by their title."""
+    redactor, found = Redactor(secrets.token_bytes(32)), []
+    for e in confirmed_examples(store, kept_back=False):
+        made = LabelledAlert(
+            family=e.family, source="own-cases", licence="the organisation's own", origin="confirmed cases", outside=True,
+            split="train", format=e.format, alert=redactor.alert(e.alert, e.format), verdict=e.verdict, severity=e.severity,
+            techniques=e.techniques if e.verdict == "true_positive" else (),
+        )  # fmt: skip
+        if checks.speaks_to_machines(made):
+            console.print(f"  left out {e.family}: a field speaks to machine readers", highlight=False)
+        else:
+            found.append(made)
+    console.print(f"{len(found)} confirmed cases, replaced: {dict(redactor.found)}", highlight=False)
+    if len(found) < LEAST:
+        raise InputError(
+            f"{len(found)} confirmed cases to learn from, at least {LEAST} are needed", field="cases",
+            fix="confirm more (aegis confirm); memory uses each at once",
+        )  # fmt: skip
+    leak = checks.label_leak(found)
+    console.print(f"title and severity alone: AUC {leak.auc:.3f} ({leak.low:.3f} to {leak.high:.3f})", highlight=False)
+    if leak.leaks:
+        console.print(
+            "  they tell the verdict: the adapted model may lean on them; the gate compares on other alerts too"
+        )
+    return found
+
+
+def adapt(
+    store: Store, home: Path, run: Path, out: Path, *, name: str, steps: int = 400, console: Console | None = None
+) -> dict[str, Any]:
+    """Tune the head of the model in use on the confirmed cases, write it to `out`; promote it with the gate.
+
+    Raises InputError with too few cases. `run` keeps the tuned head.
+    """
+    console = console or Console(stderr=True)
+    own = own_alerts(store, console)
+    used = current(home)
+    files = read_weights(used.folder if used else None, manifest_sha256=used.manifest_sha256 if used else None)
+    return tune_on(own, files, run, out, name=name, steps=steps, console=console)
+
+
+def tune_on(
+    own: list[LabelledAlert], files: WeightFiles, run: Path, out: Path, *, name: str, steps: int, console: Console
+) -> dict[str, Any]:
+    """Tune a model's head on these alerts and rehearse ours, write all files to `out`."""
+    torch.manual_seed(7)
+    encoder = Encoder(files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=2, cache=0)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "before.safetensors").write_bytes(files.contents["head.safetensors"])
+    head = EvidenceHead(0.2)
+    head.load_state_dict(load_file(run / "before.safetensors"))
+    ours = list(collect(None))
+    groups: dict[str, list[Group]] = dataset_groups(ours, "train")
+    cases = [tell(a.example()) for a in own]
+    groups["own"] = [cases[i : i + 4] for i in range(0, len(cases), 4)]
+    tune_head(
+        head, lambda texts: torch.from_numpy(encoder.encode(texts)), groups, steps=steps, rate=4e-4, own=_SHARE, console=console
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    for file in FILES:
+        (out / file).write_bytes(files.contents[file])
+    export.export_head(head.eval(), out / "head.onnx")
+    about = {"adapted_from": files.version, "own_cases": len(own)}
+    return calibrate.calibrate_folder(out, name, about, develop_examples(ours), detection=0.9, console=console)

@@ -1,0 +1,294 @@
+"""Second stage: encoder and head together learn to judge whole alerts.
+
+A step reads several groups of alerts that differ in little but the deciding facts, and
+encodes each distinct text once. Losses: verdict, order of attack scores within a group,
+stance of each fact, severity, and technique as InfoNCE against ATT&CK texts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aegis_agents.training.groups import Group, Told, family_group, group_stream
+from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
+from aegis_agents.training.tune_facts import FROZEN_LAYERS, Texts, encode_texts, load_tuned
+
+CHECKPOINT_EVERY = 25
+
+
+class Plan(NamedTuple):
+    """What a run does. `rate` is the encoder's; the head, which starts from nothing, learns `head_times` as fast."""
+
+    steps: int = 900
+    head_steps: int = 1500
+    groups: int = 4
+    rate: float = 3e-5
+    head_times: float = 6.0
+    dropout: float = 0.2
+    seed: int = 7
+
+
+STANDARD = Plan()
+
+
+class AlertTuner(nn.Module):
+    """Encoder and head."""
+
+    def __init__(self, encoder: FactEncoder, dropout: float) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, EvidenceHead(dropout)
+        bert = encoder.bert
+        for module in (bert.embeddings, *bert.encoder.layer[:FROZEN_LAYERS]):  # type: ignore[union-attr,index]
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+
+
+class Batch(NamedTuple):
+    """Rows of `alerts` point into the distinct `texts`; -1 pads."""
+
+    texts: list[str]
+    rows: Tensor
+    trust: Tensor
+    stance: Tensor
+    verdict: Tensor
+    severity: Tensor
+    group: Tensor
+
+
+def collate(groups: list[Group]) -> Batch:
+    """Groups as tensors, each distinct text once."""
+    alerts = [told for group in groups for told in group]
+    at: dict[str, int] = {}
+    for told in alerts:
+        for text in told.texts:
+            at.setdefault(text, len(at))
+    width = max(len(told.texts) for told in alerts)
+
+    def padded(rows: list[list[int]], fill: int) -> Tensor:
+        return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
+
+    return Batch(
+        list(at),
+        padded([[at[t] for t in told.texts] for told in alerts], -1),
+        padded([list(told.trust) for told in alerts], 0),
+        padded([list(told.stance) for told in alerts], -1),
+        torch.tensor([told.verdict for told in alerts]),
+        torch.tensor([told.severity for told in alerts]),
+        torch.tensor([i for i, group in enumerate(groups) for _ in group]),
+    )
+
+
+def read_batch(head: EvidenceHead, vectors: Tensor, batch: Batch) -> HeadOutput:
+    """The head's answers, from the vectors (distinct texts, 384)."""
+    facts = vectors[batch.rows.clamp_min(0)]
+    mask = (batch.rows >= 0).float()
+    output: HeadOutput = head(facts * mask[:, :, None], batch.trust, mask)
+    return output
+
+
+def verdict_loss(logits: Tensor, verdict: Tensor, smoothing: float = 0.05) -> Tensor:
+    """Cross-entropy, each verdict alike; where only "no attack" is known, both ways of that count as right.
+
+    Benign and false are told apart at a third of the weight: what matters is attack or not.
+    """
+    log_p = F.log_softmax(logits, dim=-1)
+    harmless = torch.logsumexp(log_p[:, 1:3], dim=1)
+    is_harmless = (verdict == 1) | (verdict == 2) | (verdict < 0)
+    target = verdict.clamp_min(0)
+    own = log_p.gather(1, target[:, None])[:, 0]
+    coarse = torch.where(is_harmless, harmless, own)
+    loss = -(1 - smoothing) * coarse - smoothing * log_p.mean(1)
+    split = torch.where((verdict == 1) | (verdict == 2), harmless - own, torch.zeros_like(own))
+    counts = torch.tensor([float((verdict == 0).sum()), float(is_harmless.sum()), float((verdict == 3).sum())])
+    share = len(verdict) / (3 * counts.clamp_min(1))
+    weight = torch.where(verdict == 0, share[0], torch.where(verdict == 3, 0.6 * share[2], share[1]))
+    return ((loss + 0.33 * split) * weight).mean()
+
+
+def attack_score(logits: Tensor) -> Tensor:
+    """Log-odds of an attack against all that is harmless."""
+    return logits[:, 0] - torch.logsumexp(logits[:, 1:3], dim=1)
+
+
+def order_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Within a group every attack above every harmless variant, by a margin, and the undetermined between."""
+    score = attack_score(logits)
+    rank = torch.tensor([2.0, 0.0, 0.0, 1.0, 0.0, 0.0])[batch.verdict]  # -2 reads the same as harmless
+    higher = (rank[:, None] > rank[None, :]) & (batch.group[:, None] == batch.group[None, :])
+    if not higher.any():
+        return score.sum() * 0.0
+    gap = (score[:, None] - score[None, :])[higher]
+    wanted = (rank[:, None] - rank[None, :])[higher]
+    return F.softplus(wanted - gap).mean()
+
+
+def alert_loss(out: HeadOutput, batch: Batch) -> Tensor:
+    """What a batch of alerts costs, techniques apart."""
+    loss = verdict_loss(out.verdict, batch.verdict) + 0.4 * order_loss(out.verdict, batch)
+    weight = torch.tensor([0.4, 1.0, 1.0, 1.0])
+    if (batch.stance >= 0).any():
+        loss = loss + 0.6 * F.cross_entropy(out.stance.flatten(0, 1), batch.stance.flatten(), weight, ignore_index=-1)
+    if (batch.severity >= 0).any():
+        loss = loss + 0.2 * F.cross_entropy(out.severity, batch.severity, ignore_index=-1)
+    return loss
+
+
+def technique_loss(
+    tuner: AlertTuner, texts: Texts, out: HeadOutput, alerts: list[Told], technique_texts: dict[str, str], step: int
+) -> Tensor:
+    """InfoNCE of the alerts' techniques against each other's texts and 16 drawn ones."""
+    named = [i for i, told in enumerate(alerts) if told.technique in technique_texts]
+    if not named:
+        return out.technique.sum() * 0.0
+    drawn = random.Random(step).sample(sorted(technique_texts), 16)
+    choices = sorted({alerts[i].technique for i in named} | set(drawn))
+    against = encode_texts(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
+    target = torch.tensor([choices.index(alerts[i].technique) for i in named])
+    return F.cross_entropy(out.technique[named] @ against.T * 20.0, target)
+
+
+def tune_head(
+    head: EvidenceHead, embed: Callable[[list[str]], Tensor], fixed: dict[str, list[Group]], *, steps: int, size: int = 12,
+    rate: float = 1e-3, seed: int = 7, own: float = 0.0, console: Console | None = None,
+) -> None:  # fmt: skip
+    """Teach the head alone on the encoder as it is, which `embed` asks: cheap, since every text is encoded once.
+
+    Before the second stage: a head that knows nothing would undo the encoder. Field names stay
+    as they are. `own` is the share of groups of kind "own", a user's cases.
+    """
+    rng = random.Random(seed)
+    fixed = fixed | {"families": [family_group(rng, held_out=False) for _ in range(400)]}
+    known = sorted({t for groups in fixed.values() for group in groups for told in group for t in told.texts})
+    with torch.no_grad():
+        vectors = torch.cat([embed(known[i : i + 512]) for i in range(0, len(known), 512)])
+    at = {text: i for i, text in enumerate(known)}
+    optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=0.05)
+    source = group_stream(fixed, seed, names=0.0, own=own)
+    head.train()
+    for step in range(steps):
+        for settings in optimiser.param_groups:
+            settings["lr"] = rate * min(1.0, (step + 1) / 100) * max(0.1, 1 - step / steps)
+        batch = collate([next(source) for _ in range(size)])
+        out = read_batch(head, vectors[torch.tensor([at[t] for t in batch.texts])], batch)
+        loss = alert_loss(out, batch)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+        nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        optimiser.step()
+        if console is not None and (step + 1) % 500 == 0:
+            console.print(f"head {step + 1}/{steps} loss {loss.item():.3f}")
+
+
+def tune_alerts(
+    run: Path, fixed: dict[str, list[Group]], held_out: list[Group], technique_texts: dict[str, str], *,
+    plan: Plan = STANDARD, start_from: Path | None = None, console: Console | None = None,
+) -> Path:  # fmt: skip
+    """Train, resuming from `run`/alerts.pt if it is there.
+
+    `start_from` is the first stage's encoder, None the untouched base. Returns `run`/best.pt:
+    the state with the least verdict loss on `held_out`.
+    """
+    console = console or Console(stderr=True)
+    torch.manual_seed(plan.seed)
+    run.mkdir(parents=True, exist_ok=True)
+    tuner, texts = AlertTuner(load_tuned(start_from), plan.dropout), Texts()
+    body = [p for p in tuner.encoder.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": body, "times": 1.0, "weight_decay": 0.01},
+            {"params": list(tuner.head.parameters()), "times": plan.head_times, "weight_decay": 0.05},
+        ],
+        lr=plan.rate,
+    )
+    file, start, best = run / "alerts.pt", 0, float("inf")
+    if file.exists():
+        saved = torch.load(file, weights_only=True)
+        tuner.load_state_dict(saved["tuner"])
+        optimiser.load_state_dict(saved["optimiser"])
+        start, best = int(saved["step"]), float(saved["best"])
+        console.print(f"resuming alerts at step {start}")
+    elif plan.head_steps:
+        tuner.eval()
+        embed = partial(encode_texts, tuner.encoder, texts)
+        tune_head(tuner.head, embed, fixed, steps=plan.head_steps, seed=plan.seed, console=console)
+    source = group_stream(fixed, plan.seed)
+    for _ in range(start * plan.groups):
+        next(source)
+    for step in range(start, plan.steps):
+        for settings in optimiser.param_groups:
+            pace = min(1.0, (step + 1) / 60) * max(0.03, 1 - step / plan.steps)
+            settings["lr"] = plan.rate * settings["times"] * pace
+        groups = [next(source) for _ in range(plan.groups)]
+        batch = collate(groups)
+        tuner.train()
+        torch.manual_seed(plan.seed * 1_000_003 + step)  # a resumed run drops the same units
+        vectors = encode_texts(tuner.encoder, texts, batch.texts)
+        out = read_batch(tuner.head, vectors, batch)
+        loss = alert_loss(out, batch)
+        alerts = [told for group in groups for told in group]
+        loss = loss + 0.2 * technique_loss(tuner, texts, out, alerts, technique_texts, step)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+        nn.utils.clip_grad_norm_(tuner.parameters(), 1.0)
+        optimiser.step()
+        done = step + 1
+        if done % CHECKPOINT_EVERY == 0 or done == plan.steps:
+            if done % (4 * CHECKPOINT_EVERY) == 0 or done == plan.steps:
+                found = measure(tuner, texts, held_out)
+                console.print(
+                    f"alerts {done}/{plan.steps} loss {loss.item():.3f} held-out loss {found.loss:.3f} auc {found.auc:.3f}"
+                )
+                if found.loss < best:
+                    best = found.loss
+                    _save({"tuner": tuner.state_dict(), "step": done}, run / "best.pt")
+            _save({"tuner": tuner.state_dict(), "optimiser": optimiser.state_dict(), "step": done, "best": best}, file)
+    return run / "best.pt"
+
+
+def _save(state: dict[str, object], file: Path) -> None:
+    # Replaced whole: a run that is stopped while writing must find the older one.
+    torch.save(state, file.with_suffix(".tmp"))
+    file.with_suffix(".tmp").replace(file)
+
+
+class Measured(NamedTuple):
+    """Verdict loss, and the area under the curve of attacks against harmless alerts."""
+
+    loss: float
+    auc: float
+
+
+@torch.no_grad()
+def scores(tuner: AlertTuner, texts: Texts, groups: list[Group]) -> tuple[Tensor, Tensor]:
+    """Verdict logits (alerts, 4) and labels (alerts,)."""
+    tuner.eval()
+    logits, labels = [], []
+    for start in range(0, len(groups), 8):
+        batch = collate(groups[start : start + 8])
+        logits.append(read_batch(tuner.head, encode_texts(tuner.encoder, texts, batch.texts), batch).verdict)
+        labels.append(batch.verdict)
+    return torch.cat(logits), torch.cat(labels)
+
+
+def measure(tuner: AlertTuner, texts: Texts, groups: list[Group]) -> Measured:
+    """How well groups that were not trained on are judged."""
+    logits, labels = scores(tuner, texts, groups)
+    return Measured(float(verdict_loss(logits, labels, smoothing=0.0)), auc(attack_score(logits), labels))
+
+
+def auc(score: Tensor, labels: Tensor) -> float:
+    """The chance that an attack scores above a harmless alert (Mann-Whitney)."""
+    attack, harmless = score[labels == 0], score[(labels != 0) & (labels != 3)]
+    if not len(attack) or not len(harmless):
+        return float("nan")
+    above = (attack[:, None] > harmless[None, :]).float() + 0.5 * (attack[:, None] == harmless[None, :]).float()
+    return float(above.mean())
