@@ -14,10 +14,10 @@ $(BIN)/python:
 	@echo "== making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-# The locks are checked by hash; the package itself is installed from here, without its dependencies.
+# The locks are whole, so pip resolves nothing, and checked by hash; the package itself is installed from here, without its dependencies.
 define install
 	@echo "== installing $(1) (hash-checked; some minutes the first time)"
-	@$(PIP) install -q --require-hashes -r requirements/$(1)
+	@$(PIP) install -q --require-hashes --no-deps -r requirements/$(1)
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 endef

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 lock() {
   local out=$1; shift
-  uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 --generate-hashes \
+  uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 --generate-hashes --no-strip-extras \
     --no-emit-index-url --no-emit-find-links --custom-compile-command requirements/lock.sh --quiet "$@" -o "requirements/$out"
 }
 no_torch=(--no-emit-package torch --no-emit-package triton --no-emit-package setuptools)
@@ -15,5 +15,5 @@ for name in $(uv pip compile pyproject.toml --extra llm --universal --python-ver
 done
 lock core.txt
 lock dev.txt --extra dev
-lock train.txt --extra dev --extra train "${no_torch[@]}"
+lock train.txt --extra dev --extra eval --extra llm --extra train "${no_torch[@]}"
 lock llm.txt --extra llm "${no_torch[@]}"

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.assembly import open_gate, open_intel, open_model, open_write_path
+from aegis_agents.assembly import open_gate, open_intel, open_language, open_model, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import ActionError, InputError, IntelError
@@ -38,8 +38,8 @@ class Aegis:
 
     Without arguments it uses the embedded defaults: no network, no key, state under
     AEGIS_HOME. `tools` are connectors that act in your systems, besides the built-in
-    ones; `llm`, any LangChain chat model, words the rationale where the verdict is
-    undetermined. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones.
+    ones; `llm`, any LangChain chat model (or what `Settings.llm` takes), words the rationale
+    where the verdict is undetermined. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones.
     Settings are given by name (`mode="shadow"`, `policy="rules.cedar"`, see Settings).
     Raises SettingsError for an unknown or wrong setting. Thread-safe; close it when done,
     or use it as a context manager.
@@ -49,7 +49,7 @@ class Aegis:
         self,
         *,
         model: IncidentModel | None = None,
-        llm: BaseChatModel | None = None,
+        llm: BaseChatModel | str | None = None,
         intel: Intel | None = None,
         tools: Sequence[Connector] = (),
         checkpointer: BaseCheckpointSaver[Any] | None = None,
@@ -57,10 +57,12 @@ class Aegis:
         settings: Settings | None = None,
         **overrides: Any,
     ) -> None:
-        if settings is not None and overrides:
+        if settings is not None and (overrides or isinstance(llm, str)):
             raise InputError(
                 "give settings or single settings, not both", field="settings", fix="use Settings.model_copy"
             )
+        if isinstance(llm, str):
+            overrides["llm"], llm = llm, None
         self.settings = settings or load_settings(**overrides)
         self._given = {"model": model, "intel": intel, "checkpointer": checkpointer, "ledger": ledger}
         self._tools, self._llm = tuple(tools), llm
@@ -103,7 +105,8 @@ class Aegis:
                 store=self.store,
                 write_path=self._write_path,
                 mode=self.settings.mode,
-                llm=self._llm,
+                llm=self._llm or open_language(self.settings),
+                llm_seconds=self.settings.llm_seconds,
                 memory_strength=self.settings.memory_strength,
             )
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from aegis_agents.settings import Settings
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from aegis_agents.gate import Gate
     from aegis_agents.intel import Intel
     from aegis_agents.ledger import Store
@@ -25,6 +27,19 @@ def open_model(settings: Settings) -> IncidentModel:
         own.folder if own else None, manifest_sha256=own.manifest_sha256 if own else None, threads=settings.threads,
         cache=settings.cache, tolerated_error=settings.tolerated_error,
     )  # fmt: skip
+
+
+def open_language(settings: Settings) -> BaseChatModel | None:
+    """The language model that settings ask for, None by default; it is loaded when it is first asked."""
+    from aegis_agents.model.language.endpoint import Wanted
+    from aegis_agents.model.language.endpoint import open_language as open_wanted
+
+    key = settings.llm_key.get_secret_value() if settings.llm_key else None
+    wanted = Wanted(
+        settings.llm, settings.llm_name, key, settings.llm_adapter, settings.llm_adapter_sha256, settings.llm_quantise,
+        settings.llm_tokens, settings.llm_seconds,
+    )  # fmt: skip
+    return open_wanted(wanted, settings.home)
 
 
 def open_intel(settings: Settings, model: IncidentModel) -> Intel:

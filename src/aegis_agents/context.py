@@ -26,6 +26,8 @@ class Context:
     write_path: WritePath
     mode: Literal["live", "shadow"] = "live"
     llm: BaseChatModel | None = None
+    llm_seconds: float = 30.0
+    """How long the language model may take, by the wall clock."""
     memory_strength: float = 2.0
     """What a confirmed case that is just alike adds to its verdict, in log-odds."""
 

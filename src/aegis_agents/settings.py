@@ -48,6 +48,23 @@ class Settings(BaseSettings):
     """Fact vectors kept in memory, 1.5 KB each."""
     tolerated_error: float | None = Field(default=None, gt=0, lt=1)
     """Share of wrong answers that you bear; what was not shown to keep it is undetermined (docs/model.md)."""
+    llm: str = ""
+    """The language model for unclear cases: none, "local" (aegis model setup), a folder with a base of your own,
+    or the URL of an OpenAI-compatible server."""
+    llm_name: str = ""
+    """The model's name on that server."""
+    llm_key: SecretStr | None = None
+    """Its key, if it wants one."""
+    llm_adapter: Path | None = None
+    """A folder with an adapter for a base of your own (`aegis train language`); safetensors only."""
+    llm_adapter_sha256: str | None = None
+    """The hash that this adapter must have, as `aegis train language` prints it."""
+    llm_quantise: Literal["none", "int8", "nf4"] = "none"
+    """How a local base is loaded; on a CPU int8 and nf4 save memory and cost time."""
+    llm_tokens: int = Field(default=200, ge=16, le=4000)
+    """Most tokens of one answer."""
+    llm_seconds: float = Field(default=20.0, gt=0)
+    """Longest wait for one answer; then the fast path's stands."""
     memory_strength: float = Field(default=2.0, ge=0, le=10)
     """What a confirmed case that is just alike adds to its verdict, in log-odds; 0 leaves the model alone."""
     webhook_url: str | None = None

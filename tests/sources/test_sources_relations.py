@@ -184,3 +184,74 @@ def test_relations_are_few_and_share_the_room() -> None:
         "derived.user_in_record",
     }
     assert len({fact.value for fact in facts}) == 24
+
+
+@pytest.mark.parametrize(
+    ("seen", "known", "how"),
+    [
+        ("80:5e:c0:11:4a:71", "80:5e:c0:11:4a:71", "is the one named"),
+        ("00:0c:29:9b:70:02", "80:5e:c0:11:4a:71", "is not the one named"),
+        ("FX9K2041", "FX9K2039;FX9K2041;FX9K2050", "is the one named"),
+        ("GQ31ZZ07", "FX9K2039;FX9K2041;FX9K2050", "is not the one named"),
+        ("fp-02ee", "fp-77c1", "is not the one named"),
+        ("sha256:" + "a1" * 32, "sha256:" + "a1" * 32, "is the one named"),
+    ],
+)
+def test_an_identifier_and_the_one_on_record(seen: str, known: str, how: str) -> None:
+    texts = derived({"device_serial_seen": seen, "inventory": {"serial": known}}, "identifier_named")
+    assert len(texts) == 1
+    assert texts[0].startswith(f"identifier {how}: {seen.lower()} (")
+
+
+def test_a_list_is_one_field_for_identifiers() -> None:
+    accounts = {"org": {"member_account": ["210987654321", "345678901234"]}}
+    assert [t[:27] for t in derived({"shared_account": "345678901234", **accounts}, "identifier_named")] == [
+        "identifier is the one named"
+    ]
+    assert [t[:31] for t in derived({"shared_account": "456789012345", **accounts}, "identifier_named")] == [
+        "identifier is not the one named"
+    ]
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        {"trace": {"span": "a1b2c3d4e5"}, "flow": {"cookie": "f6a7b8c9d0"}},  # nothing says that they belong together
+        {"device_seen": "2026-01-02", "device_known": "2026-03-04"},  # dates
+        {"device_seen": "10.0.0.1", "device_known": "10.0.0.2"},  # addresses have relations of their own
+        {"device_seen": "1776000000", "device_known": "1775000000"},  # clocks
+        {"device_seen": "windows-10", "device_known": "windows-11"},
+    ],
+)
+def test_what_is_no_identifier_is_not_compared(alert: dict[str, Any]) -> None:
+    assert derived(alert, "identifier_named") == []
+
+
+def test_two_identifiers_within_one_value() -> None:
+    assert derived({"digest": "placed 91ac4e / opened 91ac4e"}, "identifier_pair")[0].startswith("the same identifier")
+    assert derived({"digest": "placed 91ac4e / opened 5d07b2"}, "identifier_pair")[0].startswith("two identifiers")
+    assert derived({"pool": "DLP-CRAWL-01, DLP-CRAWL-02"}, "identifier_pair") == [], "a list sets nothing against"
+
+
+@pytest.mark.parametrize(
+    ("count", "how"), [("311", "far above"), ("12", "above"), ("4", "about"), ("2", "below"), ("0", "far below")]
+)
+def test_a_count_and_the_usual_one(count: str, how: str) -> None:
+    texts = derived({"repos_cloned": count, "repos_cloned_baseline": "4"}, "count_to_usual")
+    assert texts[0].startswith(f"count {how} the usual: (")
+
+
+def test_counts_with_units_and_what_is_no_count() -> None:
+    assert derived({"upload_mb": "2 GB", "upload_limit_mb": "500 MB"}, "count_to_usual")[0].startswith(
+        "count above the limit"
+    )
+    assert derived({"origin": "64507", "origin_expected": "64500"}, "count_to_usual") == [], "an AS number is no count"
+    assert derived({"repos": "3", "repos_baseline": "0"}, "count_to_usual") == []
+
+
+def test_who_approved_and_who_asked() -> None:
+    same = derived({"change": {"requester": "j.moss", "approver": "j.moss"}}, "four_eyes")
+    assert same[0].startswith("approver is also the requester: j.moss")
+    other = derived({"change": {"note": "opened by j.moss, approved by r.ito"}}, "four_eyes")
+    assert other[0].startswith("approver is another person than the requester: r.ito, j.moss")
+    assert derived({"user_agent": "scan authorised by security"}, "four_eyes") == [], "a department is nobody"

@@ -9,7 +9,8 @@ import pytest
 from aegis_agents.records import VERDICTS
 from aegis_agents.sources import detect_format
 from aegis_agents.training.alerts import load_scenarios, whole_alerts
-from aegis_agents.training.alerts.written import written_alerts
+from aegis_agents.training.alerts.situations import situation_groups
+from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import FACT_CLASSES, draw
 from aegis_agents.training.families import Family, load_families
 from aegis_agents.training.render import RENDERERS, Draft, render
@@ -47,15 +48,21 @@ def test_title_and_severity_do_not_depend_on_the_verdict() -> None:
 def test_families_and_scenarios_are_split_whole() -> None:
     held = [f.id for f in load_families() if f.held_out]
     assert 0.08 < len(held) / len(load_families()) < 0.3
-    train, unseen = ({e.family for e in whole_alerts(held_out=h, tellings=1)} for h in (False, True))
+    train, unseen = ({e.family for e in whole_alerts(held_out=h)} for h in (False, True))
     assert not train & unseen
     assert train | unseen >= {s.s for s in load_scenarios()}
 
 
 def test_written_alerts_hold_the_facts_that_decide_them() -> None:
     sides = {"true_positive": 1, "benign_positive": 2, "false_positive": 3}
-    found = [e for held_out in (False, True) for e in written_alerts(held_out=held_out)]
-    assert len(found) >= 100
+    found = [
+        e
+        for groups in (written_groups, situation_groups)
+        for held_out in (False, True)
+        for group in groups(held_out=held_out)
+        for e in group
+    ]
+    assert len(found) >= 1000
     for example in found:
         if example.verdict in sides:
             assert sides[example.verdict] in example.stances, (example.family, example.verdict)

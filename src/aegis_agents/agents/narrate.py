@@ -2,21 +2,27 @@
 
 It sees the evidence as JSON data and may only say sentences that cite ids of that
 evidence; what does not is dropped. Verdict, actions and targets are settled before it
-is asked, and when it fails the deterministic summary stands, said so.
+is asked. It has so many seconds; when it fails or is late the fast path's answer stands, said so.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from aegis_agents.gate import find_signs, redact
+from aegis_agents.model.language.prompt import PREFIX, Told, sentences_schema, words_prompt
+from aegis_agents.model.text import field_name
 from aegis_agents.records import Evidence, Sentence, Verdict
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from aegis_agents.model.language.local import LocalChat
 
 MAX_SENTENCES, MAX_CHARS = 6, 400
 _VALUE_CHARS = 300
@@ -28,21 +34,67 @@ _TASK = (
 _SENTENCES: TypeAdapter[list[Sentence]] = TypeAdapter(list[Sentence])
 
 
-def narrate(
-    llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...]
-) -> tuple[tuple[Sentence, ...], str | None]:
-    """Sentences that cite real evidence, and None; or none, and why the model's answer could not be used."""
-    told = [
+class Worded(NamedTuple):
+    """Sentences that cite real evidence (none: the deterministic ones stand), and what there is to note."""
+
+    sentences: tuple[Sentence, ...]
+    notes: tuple[str, ...]
+
+
+def narrate(llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...], *, seconds: float = 30.0) -> Worded:
+    """Ask the language model, for at most `seconds`."""
+    real = {e.id for e in evidence}
+    answer = _within(seconds, lambda: _ask(llm, verdict, evidence))
+    if isinstance(answer, str):
+        return Worded((), (f"the language model failed: {answer}; the fast path's answer stands",))
+    content, note = answer
+    kept, problem = _accept(content, real)
+    notes = tuple(n for n in (note, problem and f"{problem}; the fast path's answer stands") if n)
+    return Worded(kept, notes)
+
+
+def _ask(llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...]) -> tuple[Any, str | None]:
+    """What it answered, and its own leaning where it can score verdicts."""
+    schema = sentences_schema([e.id for e in evidence])
+    if llm._llm_type == "aegis-local":
+        local: LocalChat = llm  # type: ignore[assignment]  # its type says so; importing it would load torch
+        told = [Told(e.id, f"{field_name(e.path)}: {redact(e.value)}") for e in evidence if e.kind == "fact"]
+        leaning = local.lean(told)
+        note = (
+            f"the language model leans to {leaning.verdict} ({leaning.shares[leaning.verdict]:.2f}); it decides nothing"
+        )
+        return local.complete(PREFIX + words_prompt(told, verdict), sentences_schema([t.id for t in told], 2)), note
+    shown = [
         {"id": e.id, "path": e.path, "value": redact(e.value)[:_VALUE_CHARS], "weight": e.weight}
         if e.kind == "fact" else {"id": e.id, "title": e.title}
         for e in evidence
     ]  # fmt: skip
-    question = json.dumps({"verdict": verdict, "evidence": told}, ensure_ascii=True)
-    try:
-        answer = llm.invoke([("system", _TASK), ("human", question)])
-    except Exception as error:  # noqa: BLE001 - any LangChain chat model: its errors share no base class
-        return (), f"the language model failed: {type(error).__name__}"
-    return _accept(answer.content, {e.id for e in evidence})
+    messages = [("system", _TASK), ("human", json.dumps({"verdict": verdict, "evidence": shown}, ensure_ascii=True))]
+    if llm._llm_type == "openai-chat":
+        # Strict schemas want an object at the top. Tool calling silently answered None from a local server.
+        wrapped = {
+            "title": "rationale", "type": "object", "properties": {"sentences": schema}, "required": ["sentences"],
+            "additionalProperties": False,
+        }  # fmt: skip
+        found = llm.with_structured_output(wrapped, method="json_schema").invoke(messages)
+        return json.dumps(found["sentences"]) if isinstance(found, dict) and "sentences" in found else "", None
+    return llm.invoke(messages).content, None
+
+
+def _within(seconds: float, ask: Callable[[], tuple[Any, str | None]]) -> tuple[Any, str | None] | str:
+    """The answer, or why there is none. A model that is late is left to finish alone; its answer is dropped."""
+    box: list[tuple[Any, str | None] | str] = []
+
+    def run() -> None:
+        try:
+            box.append(ask())
+        except Exception as error:  # noqa: BLE001 - any LangChain chat model: its errors share no base class
+            box.append(type(error).__name__)
+
+    asking = threading.Thread(target=run, daemon=True, name="aegis-narrate")
+    asking.start()
+    asking.join(seconds)
+    return box[0] if box else f"no answer within {seconds:g} s"
 
 
 def _accept(content: Any, real: set[str]) -> tuple[tuple[Sentence, ...], str | None]:
@@ -54,5 +106,7 @@ def _accept(content: Any, real: set[str]) -> tuple[tuple[Sentence, ...], str | N
         return (), "the language model did not answer in the form that was asked"
     grounded = [s for s in said if s.cites and set(s.cites) <= real and len(s.text) <= MAX_CHARS]
     # A sentence that talks to a reader's assistant is an echo of the alert, not a rationale.
-    kept = tuple(Sentence(text=redact(s.text), cites=s.cites) for s in grounded if not find_signs(s.text))
+    kept = tuple(
+        Sentence(text=redact(s.text), cites=tuple(dict.fromkeys(s.cites))) for s in grounded if not find_signs(s.text)
+    )
     return kept[:MAX_SENTENCES], None if kept else "no sentence of the language model cited real evidence"

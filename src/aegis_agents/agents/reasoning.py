@@ -37,8 +37,8 @@ def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]
     notes: tuple[str, ...] = ()
     llm = runtime.context.llm
     if llm is not None and assessment.verdict == "undetermined":
-        worded, problem = narrate(llm, assessment.verdict, (*facts, *passages))
-        sentences, notes = worded or sentences, (problem,) if problem else ()
+        worded = narrate(llm, assessment.verdict, (*facts, *passages), seconds=runtime.context.llm_seconds)
+        sentences, notes = worded.sentences or sentences, worded.notes
     conclusion = Conclusion(
         verdict=assessment.verdict,
         confidence=assessment.confidence,

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
+from aegis_agents.cli.evaluate import evaluate_model
 from aegis_agents.cli.model import model_app
 from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
 from aegis_agents.cli.train import train_app
@@ -139,6 +140,9 @@ def formats() -> None:
 
     for name in FORMATS:
         typer.echo(name)
+
+
+app.command("eval")(evaluate_model)
 
 
 @app.command()

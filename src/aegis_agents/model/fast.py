@@ -70,6 +70,10 @@ class FastModel:
         """Unit vectors, shape (len(texts), 384), for retrieval."""
         return self._encoder.encode(texts)
 
+    def techniques(self) -> tuple[list[str], Vectors]:
+        """The ATT&CK ids that it knows, and their unit vectors."""
+        return list(self._technique_ids), self._technique_vectors
+
     def embed_incident(self, incident: Incident) -> Vectors:
         """The mean direction of what the incident says, shape (384,), for finding similar ones."""
         pieces, _ = read(incident)

@@ -17,9 +17,12 @@ from typing import Final
 from aegis_agents.records import Entity, Fact
 from aegis_agents.sources.keys import Keys
 from aegis_agents.sources.relation import Relation, View
+from aegis_agents.sources.relation_counts import count_relations
 from aegis_agents.sources.relation_domains import domain_relations
+from aegis_agents.sources.relation_identifiers import identifier_relations
 from aegis_agents.sources.relation_names import name_relations
 from aegis_agents.sources.relation_ranges import range_relations
+from aegis_agents.sources.relation_roles import role_relations
 from aegis_agents.sources.relation_times import time_relations
 from aegis_agents.sources.trust import least
 
@@ -40,6 +43,9 @@ def derive(
         time_relations(views, observed_at) if observed_at is not None else [],
         name_relations(views, entities),
         domain_relations(views, entities),
+        identifier_relations(views),
+        count_relations(views),
+        role_relations(views, entities),
     )
     turns = [relation for turn in zip_longest(*families) for relation in turn if relation is not None]
     kept: dict[str, Relation] = {}

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from aegis_agents.model.text import read
+from aegis_agents.model.text import DERIVED_INDEX, read
 from aegis_agents.records import SEVERITIES, VERDICTS
 from aegis_agents.training.corpus import MIX, Example, draw
 from aegis_agents.training.families import load_families
@@ -53,10 +53,12 @@ def tell(example: Example, *, any_benign: bool = False) -> Told:
 
 
 Group = list[Told]
+MOST_VARIANTS = 6
+"""Of one group in one step; another time others are drawn."""
 
 
 def roughen(
-    group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.15, thin: float = 0.1
+    group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.25, thin: float = 0.1
 ) -> Group:
     """The group as other products, sensors and days might have told it.
 
@@ -64,9 +66,11 @@ def roughen(
     nothing are left out (`neutral`); now and then an alert loses all that decides it, and is
     undetermined (`thin`).
     """
-    gone = {
-        t for told in group for t, s in zip(told.texts, told.stance, strict=True) if s <= 0 and rng.random() < neutral
-    }
+    idle = {
+        t for told in group for t, s, by in zip(told.texts, told.stance, told.trust, strict=True)
+        if s == 0 or (s < 0 and by != DERIVED_INDEX)
+    }  # fmt: skip
+    gone = {t for t in sorted(idle) if rng.random() < neutral}
     renamed: dict[str, str] = {}
     for text in sorted({t for told in group for t in told.texts}):
         if rng.random() < names:
@@ -78,7 +82,8 @@ def roughen(
         kept = [
             i
             for i, t in enumerate(told.texts)
-            if not (t in gone and told.stance[i] <= 0) and not (bare and told.stance[i])
+            if not (t in gone and told.stance[i] <= 0 and told.trust[i] != DERIVED_INDEX)
+            and not (bare and told.stance[i])
         ] or [0]
         found.append(
             told._replace(
@@ -120,7 +125,7 @@ def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, l
     return found | ({"real": real} if real else {})
 
 
-def _parts(group: Group, size: int = 8) -> list[Group]:
+def _parts(group: Group, size: int = 10) -> list[Group]:
     return [group[i : i + size] for i in range(0, len(group), size)]
 
 
@@ -135,7 +140,7 @@ def _mixed(group: Group) -> Group:
     return found
 
 
-SHARES = {"situations": 0.62, "written": 0.1, "coherent": 0.1, "families": 0.12, "real": 0.06}
+SHARES = {"situations": 0.74, "written": 0.05, "coherent": 0.06, "families": 0.1, "real": 0.05}
 """How much of the training each kind gets: situations are the nearest to what comes, the others keep it broad."""
 
 
@@ -156,4 +161,5 @@ def group_stream(fixed: dict[str, list[Group]], seed: int, *, names: float = 0.1
         # Each is shown once before any is shown twice.
         if not waiting.get(kind):
             waiting[kind] = rng.sample(fixed[kind], len(fixed[kind]))
-        yield roughen(waiting[kind].pop(), rng, names=names)
+        group = waiting[kind].pop()
+        yield roughen(rng.sample(group, min(MOST_VARIANTS, len(group))), rng, names=names)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WIDTH = 384
-HEAD_WIDTH = 128
+HEAD_WIDTH = 192
 
 
 class HeadOutput(NamedTuple):
@@ -55,7 +55,7 @@ class EvidenceHead(nn.Module):
         self.into = nn.Linear(WIDTH, HEAD_WIDTH)
         self.trust = nn.Embedding(4, HEAD_WIDTH)
         self.query = nn.Parameter(torch.randn(1, 1, HEAD_WIDTH) * 0.02)
-        self.blocks = nn.ModuleList(_Block(HEAD_WIDTH, 4, 384, dropout) for _ in range(2))
+        self.blocks = nn.ModuleList(_Block(HEAD_WIDTH, 4, 2 * HEAD_WIDTH, dropout) for _ in range(3))
         self.norm = nn.LayerNorm(HEAD_WIDTH)
         self.stance = nn.Sequential(
             nn.Linear(WIDTH, HEAD_WIDTH), nn.GELU(), nn.Dropout(dropout), nn.Linear(HEAD_WIDTH, 4)

@@ -33,6 +33,8 @@ from aegis_agents.training.tune_alerts import tune_head
 
 LEAST = 20
 """Confirmed cases below which nothing is learnt that memory doesn't already give."""
+STEPS = 400
+"""Of the head, when adapting."""
 _SHARE = 0.5
 """How much of each batch is the organisation's own."""
 
@@ -66,7 +68,7 @@ def own_alerts(store: Store, console: Console) -> list[LabelledAlert]:
 
 
 def adapt(
-    store: Store, home: Path, run: Path, out: Path, *, name: str, steps: int = 400, console: Console | None = None
+    store: Store, home: Path, run: Path, out: Path, *, name: str, steps: int = STEPS, console: Console | None = None
 ) -> dict[str, Any]:
     """Tune the head of the model in use on the confirmed cases, write it to `out`; promote it with the gate.
 

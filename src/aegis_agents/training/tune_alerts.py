@@ -11,12 +11,13 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from aegis_agents.training.groups import Group, Told, family_group, group_stream
 from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
@@ -34,6 +35,8 @@ class Plan(NamedTuple):
     rate: float = 3e-5
     head_times: float = 6.0
     dropout: float = 0.2
+    average: float = 0.99
+    """Decay of the running mean of the weights, which is what is measured and kept (Polyak and Juditsky 1992)."""
     seed: int = 7
 
 
@@ -209,10 +212,12 @@ def tune_alerts(
         ],
         lr=plan.rate,
     )
+    average: Any = AveragedModel(tuner, multi_avg_fn=get_ema_multi_avg_fn(plan.average))
     file, start, best = run / "alerts.pt", 0, float("inf")
     if file.exists():
         saved = torch.load(file, weights_only=True)
         tuner.load_state_dict(saved["tuner"])
+        average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
         start, best = int(saved["step"]), float(saved["best"])
         console.print(f"resuming alerts at step {start}")
@@ -240,17 +245,19 @@ def tune_alerts(
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(tuner.parameters(), 1.0)
         optimiser.step()
+        average.update_parameters(tuner)
         done = step + 1
         if done % CHECKPOINT_EVERY == 0 or done == plan.steps:
             if done % (4 * CHECKPOINT_EVERY) == 0 or done == plan.steps:
-                found = measure(tuner, texts, held_out)
+                found = measure(average.module, texts, held_out)
                 console.print(
                     f"alerts {done}/{plan.steps} loss {loss.item():.3f} held-out loss {found.loss:.3f} auc {found.auc:.3f}"
                 )
                 if found.loss < best:
                     best = found.loss
-                    _save({"tuner": tuner.state_dict(), "step": done}, run / "best.pt")
-            _save({"tuner": tuner.state_dict(), "optimiser": optimiser.state_dict(), "step": done, "best": best}, file)
+                    _save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
+            state = {"tuner": tuner.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+            _save(state | {"step": done, "best": best}, file)
     return run / "best.pt"
 
 

@@ -30,6 +30,9 @@ CLASSES: tuple[Stance, ...] = ("neutral", "suspicious", "attack", "authorised", 
 FROZEN_LAYERS = 2
 """Word vectors and the lowest layers stay as they are: they cost most to train and generalise best untouched."""
 
+MOST_TECHNIQUES = 16
+"""Of one step, which are told apart from each other."""
+
 
 class LabelledFact(NamedTuple):
     """A fact as the model reads it, its class in CLASSES, and the technique of its family ("" if it has none to teach)."""
@@ -160,7 +163,6 @@ def tune_facts(
         console.print(f"resuming facts at step {start}")
     source = batches(families, facts_of(whole_alerts(held_out=False)), batch, seed + start)
     unseen = facts_of(whole_alerts(held_out=True))
-    ids = sorted(technique_texts)
     for step in range(start, steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 60) * max(0.05, 1 - step / steps)
@@ -172,7 +174,10 @@ def tune_facts(
         )
         named = [i for i, f in enumerate(facts) if f.technique in technique_texts]
         if named:
-            choices = sorted({facts[i].technique for i in named} | set(random.Random(step).sample(ids, 16)))
+            # Technique texts are long: each further one costs as much as three facts.
+            choices = sorted({facts[i].technique for i in named})
+            choices = random.Random(step).sample(choices, min(MOST_TECHNIQUES, len(choices)))
+            named = [i for i in named if facts[i].technique in choices]
             against = encode_texts(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
             target = torch.tensor([choices.index(facts[i].technique) for i in named])
             loss = loss + 0.4 * F.cross_entropy(vectors[named] @ against.T * tuner.scale.clamp(5, 50), target)

@@ -17,11 +17,11 @@ import torch
 from rich.console import Console
 from torch.nn import functional as F
 
-from aegis_agents.model import FastModel
 from aegis_agents.model.language import pin
 from aegis_agents.model.language.adapter import CONFIG, WEIGHTS, digest_of
 from aegis_agents.model.language.local import LocalChat, Quantise
 from aegis_agents.model.language.prompt import LABELS, PREFIX, Told, verdict_prompt, words_prompt
+from aegis_agents.model.protocol import IncidentModel
 from aegis_agents.model.text import field_name
 from aegis_agents.records import Assessment, Verdict
 from aegis_agents.training.corpus import Example
@@ -51,7 +51,7 @@ def lesson(example: Example, said: Assessment) -> Lesson:
     return Lesson(told, example.verdict, tuple(max(0, facts[w.fact][1]) for w in ranked), example.family)
 
 
-def lessons(examples: Sequence[Example], model: FastModel) -> list[Lesson]:
+def lessons(examples: Sequence[Example], model: IncidentModel) -> list[Lesson]:
     """All examples as lessons."""
     said = model.assess_many([e.incident for e in examples])
     return [lesson(e, s) for e, s in zip(examples, said, strict=True)]

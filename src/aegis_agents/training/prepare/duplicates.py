@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aegis_agents.training.prepare.dataset import LabelledAlert
 
 _WORD = re.compile(r"[a-z]{2,}|\d+")
-PERMUTATIONS = 64
+PERMUTATIONS = 128
 
 
 class Kept(NamedTuple):
@@ -40,7 +40,7 @@ def without_duplicates(alerts: Iterable[LabelledAlert], *, likeness: float = 0.9
     for alert in alerts:
         verdicts.setdefault(alert.id, set()).add(alert.verdict)
     index = MinHashLSH(threshold=likeness, num_perm=PERMUTATIONS)
-    by_key: dict[str, LabelledAlert] = {}
+    by_key: dict[str, tuple[LabelledAlert, MinHash]] = {}
     seen: set[str] = set()
     kept: list[LabelledAlert] = []
     dropped: list[tuple[LabelledAlert, str, str]] = []
@@ -54,12 +54,14 @@ def without_duplicates(alerts: Iterable[LabelledAlert], *, likeness: float = 0.9
         seen.add(alert.id)
         sketch = MinHash(num_perm=PERMUTATIONS)
         sketch.update_batch([s.encode() for s in sorted(_shingles(alert))])
-        twin = next((by_key[k] for k in sorted(index.query(sketch)) if by_key[k].family != alert.family), None)
+        # What the index answers are candidates: their likeness is looked at.
+        near = (by_key[k] for k in sorted(index.query(sketch)))
+        twin = next((o for o, s in near if o.family != alert.family and s.jaccard(sketch) >= likeness), None)
         if twin is not None:
             dropped.append((alert, twin.id, "near copy of another family"))
             continue
         key = f"{number:08d}"
         index.insert(key, sketch)
-        by_key[key] = alert
+        by_key[key] = (alert, sketch)
         kept.append(alert)
     return Kept(kept, dropped)
