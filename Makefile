@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench eval train lock clean
+.PHONY: help demo test test-model check bench eval bakeoff train llm lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -29,16 +29,25 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(call install,dev.txt)
 	@touch $(VENV)/.core
 
+# torch first and apart: its CPU and CUDA builds have one version and different files.
 $(VENV)/.train: requirements/train.txt requirements/torch.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install -q -r requirements/torch.txt
 	$(call install,train.txt)
-	@touch $(VENV)/.core $(VENV)/.dev
+	@touch $(VENV)/.core $(VENV)/.dev $(VENV)/.llm
+
+$(VENV)/.llm: requirements/llm.txt requirements/torch.txt pyproject.toml | $(BIN)/python
+	@$(PIP) install -q -r requirements/torch.txt
+	$(call install,llm.txt)
+	@touch $(VENV)/.core
 
 demo: $(VENV)/.core  ## investigate five example alerts, approve an action, verify the ledger
 	@$(BIN)/aegis demo
 
 test: $(VENV)/.dev  ## run the tests
 	@$(BIN)/python -m pytest
+
+test-model: $(VENV)/.train  ## run the tests that train, quantise or load a language model (installs torch)
+	@$(BIN)/python -m pytest tests/training tests/model tests/evaluation tests/cli/test_cli_model.py
 
 check: $(VENV)/.dev  ## lint, format, types, import layers, LangGraph configuration
 	@$(BIN)/ruff check .
@@ -50,11 +59,19 @@ check: $(VENV)/.dev  ## lint, format, types, import layers, LangGraph configurat
 bench: $(VENV)/.dev  ## measure speed and memory (evals/reports/bench.md)
 	@$(BIN)/python -m evals.bench
 
-eval: $(VENV)/.dev  ## run over all of AEGIS_DEV_DATA (evals/reports/real_input.md)
+eval: $(VENV)/.train  ## measure the model on all of AEGIS_DEV_DATA (evals/reports)
+	@test -n "$(AEGIS_DEV_DATA)" || { echo "make eval needs AEGIS_DEV_DATA, the folder with the development data"; exit 2; }
+	@$(BIN)/aegis eval --data "$(AEGIS_DEV_DATA)" --out evals/reports
 	@$(BIN)/python -m evals.real_input --split all
 
-train: $(VENV)/.train  ## train the encoder and its heads, about an hour on two cores
-	@$(BIN)/python -m aegis_agents.training --run runs/latest --out runs/latest/weights $(if $(AEGIS_DEV_DATA),--data $(AEGIS_DEV_DATA))
+bakeoff: $(VENV)/.train  ## train and measure other ways to judge beside what ships (evals/reports/bakeoff.md)
+	@$(BIN)/python -m evals.bakeoff --data runs/latest/data $(if $(AEGIS_DEV_DATA),--dev "$(AEGIS_DEV_DATA)")
+
+train: $(VENV)/.train  ## prepare data and train the encoder and its head, some two hours on two cores; resumes
+	@$(BIN)/aegis train --run runs/latest $(if $(AEGIS_DEV_DATA),--sources "$(AEGIS_DEV_DATA)")
+
+llm: $(VENV)/.llm  ## install the language model for unclear cases: torch, transformers, and its base (540 MB)
+	@$(BIN)/aegis model setup
 
 lock: $(VENV)/.dev  ## write requirements/*.txt anew (needs uv)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh

@@ -1,6 +1,6 @@
 """Ways to judge an alert, measured alike: `python -m evals.bakeoff --data PREPARED [--dev DIR] [--language HOME]`.
 
-All learn from the train part of one prepared set and judge the same held-out situations
+All learn from the train part of one prepared set and judge the same test situations
 (and dev_cases/report, where --dev names the development data). Size is what must be kept to
 answer, ms the median for one alert alone, on two threads. Writes evals/reports/bakeoff.{md,json}.
 """
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aegis_agents.evaluation.figures import Share
+from aegis_agents.evaluation.suites import test_situations
 from aegis_agents.model import FastModel
 from aegis_agents.model.files import shipped_folder
 from aegis_agents.model.text import read
@@ -84,7 +85,7 @@ def frozen_whole_text(train: list[Example], *, tuned: Path | None) -> System:
     return System(f"{name}, logistic regression", 90.9, lambda i: model.predict_proba(embed([text_of(i)]))[0])
 
 
-def tuned_whole_text(train: list[Example], *, epochs: int, seed: int = 7) -> System:
+def tuned_whole_text(train: list[Example], *, epochs: int, most: int, seed: int = 7) -> System:
     """MiniLM fine-tuned on whole texts (cut at 256 tokens), a linear layer over its mean."""
     import random
 
@@ -96,8 +97,9 @@ def tuned_whole_text(train: list[Example], *, epochs: int, seed: int = 7) -> Sys
 
     torch.manual_seed(seed)
     encoder, texts, layer = load_tuned(None), Texts(max_tokens=256), nn.Linear(384, 4)
-    read_all, labels = _classifier(train)
-    order, rng = list(range(len(read_all))), random.Random(seed)
+    rng = random.Random(seed)
+    read_all, labels = _classifier(rng.sample(train, min(most, len(train))))
+    order = list(range(len(read_all)))
     optimiser = torch.optim.AdamW(
         [{"params": encoder.parameters(), "lr": 5e-5}, {"params": layer.parameters(), "lr": 1e-3}]
     )
@@ -221,13 +223,14 @@ def main() -> None:
     parser.add_argument("--dev", type=Path, help="the development data, for dev_cases/report")
     parser.add_argument("--language", type=Path, help="a home in which `aegis model setup` has run")
     parser.add_argument(
-        "--epochs", type=int, default=2, help="of the fine-tuned whole-text classifier; 0 leaves it out"
+        "--epochs", type=int, default=1, help="of the fine-tuned whole-text classifier; 0 leaves it out"
     )
+    parser.add_argument("--most", type=int, default=3000, help="alerts that it learns from; time is what limits it")
     given = parser.parse_args()
     alerts = list(read_dataset(given.data))
-    train = [a.example() for a in alerts if a.split == "train" and a.verdict_known and a.source != "coherent"]
-    held_out = [a.example() for a in alerts if a.split == "develop" and a.source in ("situations", "written")]
-    cases = {f"held-out situations ({len(held_out)} alerts)": [(e.incident, str(e.verdict)) for e in held_out]}
+    train = [a.example() for a in alerts if a.split == "train" and a.source in ("situations", "written")]
+    held_out = [e for _, _, told in test_situations() for e in told]
+    cases = {f"test situations ({len(held_out)} alerts)": [(e.incident, str(e.verdict)) for e in held_out]}
     if given.dev:
         rows = [
             json.loads(row)
@@ -236,7 +239,7 @@ def main() -> None:
         cases[f"dev_cases/report ({len(rows)} alerts)"] = [(parse(r["alert"]), r["truth"]["verdict"]) for r in rows]
     model = FastModel(threads=2, cache=0)
     systems = [evidence(model), nearest(train, model), bag_of_words(train), frozen_whole_text(train, tuned=None)]
-    systems += [tuned_whole_text(train, epochs=given.epochs)] if given.epochs else []
+    systems += [tuned_whole_text(train, epochs=given.epochs, most=given.most)] if given.epochs else []
     systems += [language(given.language, model)] if given.language else []
     found = {name: {s.name: measure(s, chosen) for s in systems} for name, chosen in cases.items()}
     (REPORTS / "bakeoff.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")

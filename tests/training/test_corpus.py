@@ -9,12 +9,15 @@ import pytest
 from aegis_agents.records import VERDICTS
 from aegis_agents.sources import detect_format
 from aegis_agents.training.alerts import load_scenarios, whole_alerts
-from aegis_agents.training.alerts.situations import situation_groups
+from aegis_agents.training.alerts.situations import load_situations, situation_groups
 from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import FACT_CLASSES, draw
 from aegis_agents.training.families import Family, load_families
+from aegis_agents.training.parts import Part, part_of
 from aegis_agents.training.render import RENDERERS, Draft, render
 from aegis_agents.training.values import Values
+
+PARTS: tuple[Part, ...] = ("train", "develop", "test")
 
 
 @pytest.mark.parametrize("family", load_families(), ids=lambda f: f.id)
@@ -48,19 +51,16 @@ def test_title_and_severity_do_not_depend_on_the_verdict() -> None:
 def test_families_and_scenarios_are_split_whole() -> None:
     held = [f.id for f in load_families() if f.held_out]
     assert 0.08 < len(held) / len(load_families()) < 0.3
-    train, unseen = ({e.family for e in whole_alerts(held_out=h)} for h in (False, True))
-    assert not train & unseen
-    assert train | unseen >= {s.s for s in load_scenarios()}
+    train, develop, test = ({e.family for e in whole_alerts(part)} for part in PARTS)
+    assert not train & develop
+    assert not (train | develop) & test
+    assert train | develop | test >= {s.s for s in load_scenarios()}
 
 
 def test_written_alerts_hold_the_facts_that_decide_them() -> None:
     sides = {"true_positive": 1, "benign_positive": 2, "false_positive": 3}
     found = [
-        e
-        for groups in (written_groups, situation_groups)
-        for held_out in (False, True)
-        for group in groups(held_out=held_out)
-        for e in group
+        e for groups in (written_groups, situation_groups) for part in PARTS for group in groups(part) for e in group
     ]
     assert len(found) >= 1000
     for example in found:
@@ -82,3 +82,12 @@ def test_values_stay_the_same_within_an_alert_and_name_nothing_real() -> None:
     assert values["ip_ext"].rsplit(".", 1)[0] in ("192.0.2", "198.51.100", "203.0.113")
     with pytest.raises(KeyError, match="nonsense"):
         values.fill("{nonsense}")
+
+
+def test_the_three_parts_share_nothing() -> None:
+    scenarios = {p: {s.scenario for _, s in load_situations() if part_of(s.scenario) == p} for p in PARTS}
+    assert sum(map(len, scenarios.values())) == len({s.scenario for _, s in load_situations()})
+    assert len(scenarios["train"]) > 4 * len(scenarios["develop"]) > 0
+    texts = {p: {str(e.alert) for g in situation_groups(p) for e in g} for p in PARTS}
+    assert not texts["train"] & texts["develop"]
+    assert not (texts["train"] | texts["develop"]) & texts["test"]

@@ -5,13 +5,19 @@ from __future__ import annotations
 import tempfile
 import time
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from aegis_agents.aegis import Aegis
 from aegis_agents.cli.render import show_case, show_pending
+from aegis_agents.settings import load_settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 _STORIES = {
     "1_attack": "An attack that the product rated Low",
@@ -22,13 +28,26 @@ _STORIES = {
 }
 
 
+def _language(console: Console) -> BaseChatModel | None:
+    """The small language model where `aegis model setup` has brought it."""
+    from aegis_agents.model.language.base import is_set_up
+    from aegis_agents.model.language.endpoint import Wanted, open_language
+
+    home = load_settings().home
+    if not is_set_up(home) or not all(map(find_spec, ("torch", "transformers", "peft", "llguidance"))):
+        console.print("No language model is set up (make llm): the unclear case is worded by rules.")
+        return None
+    console.print("The language model is set up: it words the unclear case, and decides nothing.")
+    return open_language(Wanted("local", seconds=60.0), home)
+
+
 def run_demo(console: Console) -> None:
     """Investigate, show what waits, approve one action, verify the ledger."""
     folder = resources.files("aegis_agents.cli") / "demo_alerts"
     with tempfile.TemporaryDirectory(prefix="aegis-demo-") as home:
         started = time.perf_counter()
         console.print("Loading the model and building the intelligence index (once) ...")
-        with Aegis(home=Path(home)) as aegis:
+        with Aegis(home=Path(home), llm=_language(console), llm_seconds=60.0) as aegis:
             _ = aegis.graph, aegis.context
             console.print(f"ready in {time.perf_counter() - started:.1f} s: {aegis.context.model.version}\n")
             for name, story in _STORIES.items():

@@ -17,9 +17,9 @@ from aegis_agents.evaluation.evaluators import Judged, SameVerdict, TechniqueInT
 from aegis_agents.records import Assessment, Incident, Verdict
 from aegis_agents.sources import parse
 from aegis_agents.training.alerts.situations import Situation, load_situations, tell_variant
-from aegis_agents.training.alerts.written import is_held_out
 from aegis_agents.training.corpus import Example, draw
 from aegis_agents.training.families import load_families
+from aegis_agents.training.parts import part_of
 from aegis_agents.training.perturb import CHANGES, perturb
 from aegis_agents.training.real import ait_windows, sigma_events
 
@@ -52,10 +52,10 @@ def unseen_family_examples(n: int, *, seed: int = 23) -> list[Example]:
     return [draw(rng.choice(families), kinds[i % 4], rng.randrange(1 << 40)) for i in range(n)]
 
 
-def held_out_situations() -> Iterator[tuple[Situation, str, list[Example]]]:
-    """Situations that were not trained on, with all of their variants."""
+def test_situations() -> Iterator[tuple[Situation, str, list[Example]]]:
+    """Situations that neither train nor develop, with all of their variants."""
     for writer, situation in load_situations():
-        if is_held_out(situation.scenario):
+        if part_of(situation.scenario) == "test":
             family = f"{writer}:{situation.scenario}"
             yield situation, family, [tell_variant(situation, v, family) for v in situation.variants]
 
@@ -68,14 +68,14 @@ def calibration(sizes: Sizes) -> Alerts:
 
 def situations() -> Alerts:
     """Whole alerts of situations not trained on."""
-    cases = _examples("situation", [e for _, _, told in held_out_situations() for e in told])
+    cases = _examples("situation", [e for _, _, told in test_situations() for e in told])
     return Dataset(name="situations", cases=cases, evaluators=[VerdictRight()])
 
 
-def minimal_pairs(most: int = 2) -> Alerts:
-    """Variants of one held-out situation that differ in at most `most` fields and in whether it was an attack."""
+def minimal_pairs(most: int = 1) -> Alerts:
+    """Variants of one test situation that differ in at most `most` fields and in whether it was an attack."""
     cases: list[AlertCase] = []
-    for situation, family, told in held_out_situations():
+    for situation, family, told in test_situations():
         for a, b in itertools.combinations(range(len(told)), 2):
             verdicts = {told[a].verdict, told[b].verdict}
             if "undetermined" in verdicts or (told[a].verdict == "true_positive") == (

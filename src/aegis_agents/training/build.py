@@ -55,8 +55,8 @@ def family_examples(n: int, *, part: str, seed: int = 11) -> list[Example]:
 
 
 def develop_examples(alerts: list[LabelledAlert]) -> list[Example]:
-    """What thresholds are chosen on: the develop part of the prepared set, and as many from held-out families."""
-    own = [a.example() for a in alerts if a.split == "develop" and a.verdict_known and a.source != "coherent"]
+    """What thresholds are chosen on: situations and whole alerts that develop, and as many of families that do."""
+    own = [a.example() for a in alerts if a.split == "develop" and a.source in ("situations", "written")]
     return own + family_examples(len(own), part="develop")
 
 

@@ -7,7 +7,6 @@ another's wording, and are split between training and development as whole famil
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -17,6 +16,7 @@ from pydantic import model_validator
 
 from aegis_agents.records.base import Record
 from aegis_agents.records.incident import Trust
+from aegis_agents.training.parts import Part, part_of
 
 Stance = Literal["suspicious", "attack", "authorised", "wrong", "neutral"]
 """suspicious: seen in an attack and in authorised use alike; attack: speaks for an attack;
@@ -70,14 +70,13 @@ class Family(Record):
 
     @property
     def held_out(self) -> bool:
-        """Whether this family belongs to development: one in six, by a hash of its id."""
+        """Whether this family never trains."""
         return self.part != "train"
 
     @property
-    def part(self) -> Literal["train", "develop", "test"]:
-        """train; develop, on which thresholds are chosen; or test, which is only reported."""
-        place = hashlib.sha256(self.id.encode()).digest()[0] % 12
-        return "develop" if place == 0 else "test" if place == 6 else "train"
+    def part(self) -> Part:
+        """Where all of its alerts go."""
+        return part_of(self.id)
 
 
 @cache

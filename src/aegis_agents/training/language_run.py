@@ -15,11 +15,12 @@ from aegis_agents.model.protocol import IncidentModel
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import Example
+from aegis_agents.training.parts import Part
 from aegis_agents.training.tune_language import LanguagePlan, evaluate_language, lessons, tune_language
 
 
-def _alerts(*, held_out: bool) -> list[Example]:
-    return [e for groups in (situation_groups, written_groups) for g in groups(held_out=held_out) for e in g]
+def _alerts(part: Part) -> list[Example]:
+    return [e for groups in (situation_groups, written_groups) for g in groups(part) for e in g]
 
 
 def run_language(
@@ -33,9 +34,9 @@ def run_language(
     console = console or Console(stderr=True)
     console.print("reading lessons")
     adapter = tune_language(
-        base, run, lessons(_alerts(held_out=False), model), plan=LanguagePlan(steps=steps, rank=rank), quantise=quantise, console=console
+        base, run, lessons(_alerts("train"), model), plan=LanguagePlan(steps=steps, rank=rank), quantise=quantise, console=console
     )  # fmt: skip
-    unseen = lessons(_alerts(held_out=True), model)
+    unseen = lessons(_alerts("test"), model)
     chosen = random.Random(5).sample(unseen, min(held_out, len(unseen)))
     console.print(f"comparing with the base on {len(chosen)} held-out alerts")
     found = evaluate_language(base, adapter, chosen)

@@ -42,5 +42,5 @@ def confirmed_examples(store: Store, *, kept_back: bool) -> list[Example]:
 
 def regression_suite(store: Store) -> list[Example]:
     """Held-out situations and whole alerts, held-out families, and the user's confirmed cases that were kept back."""
-    own = [e for groups in (situation_groups, written_groups) for group in groups(held_out=True) for e in group]
+    own = [e for groups in (situation_groups, written_groups) for group in groups("test") for e in group]
     return own + family_examples(FAMILY_ALERTS, part="test") + confirmed_examples(store, kept_back=True)

@@ -24,13 +24,15 @@ from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
 from aegis_agents.training.tune_facts import FROZEN_LAYERS, Texts, encode_texts, load_tuned
 
 CHECKPOINT_EVERY = 25
+WARM_GROUPS = 200
+"""Of each kind, on which the head learns its first steps: each of their texts is encoded once."""
 
 
 class Plan(NamedTuple):
     """What a run does. `rate` is the encoder's; the head, which starts from nothing, learns `head_times` as fast."""
 
     steps: int = 900
-    head_steps: int = 1500
+    head_steps: int = 800
     groups: int = 4
     rate: float = 3e-5
     head_times: float = 6.0
@@ -169,7 +171,7 @@ def tune_head(
     as they are. `own` is the share of groups of kind "own", a user's cases.
     """
     rng = random.Random(seed)
-    fixed = fixed | {"families": [family_group(rng, held_out=False) for _ in range(400)]}
+    fixed = fixed | {"families": [family_group(rng, held_out=False) for _ in range(150)]}
     known = sorted({t for groups in fixed.values() for group in groups for told in group for t in told.texts})
     with torch.no_grad():
         vectors = torch.cat([embed(known[i : i + 512]) for i in range(0, len(known), 512)])
@@ -224,7 +226,9 @@ def tune_alerts(
     elif plan.head_steps:
         tuner.eval()
         embed = partial(encode_texts, tuner.encoder, texts)
-        tune_head(tuner.head, embed, fixed, steps=plan.head_steps, seed=plan.seed, console=console)
+        draw = random.Random(plan.seed)
+        some = {kind: draw.sample(groups, min(WARM_GROUPS, len(groups))) for kind, groups in fixed.items()}
+        tune_head(tuner.head, embed, some, steps=plan.head_steps, seed=plan.seed, console=console)
     source = group_stream(fixed, plan.seed)
     for _ in range(start * plan.groups):
         next(source)

@@ -161,8 +161,8 @@ def tune_facts(
         optimiser.load_state_dict(saved["optimiser"])
         start = int(saved["step"])
         console.print(f"resuming facts at step {start}")
-    source = batches(families, facts_of(whole_alerts(held_out=False)), batch, seed + start)
-    unseen = facts_of(whole_alerts(held_out=True))
+    source = batches(families, facts_of(whole_alerts("train")), batch, seed + start)
+    unseen = facts_of(whole_alerts("develop"))
     for step in range(start, steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 60) * max(0.05, 1 - step / steps)

@@ -7,7 +7,6 @@ native shape come from `written`.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from functools import cache
@@ -21,6 +20,7 @@ from aegis_agents.sources import parse
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example
+from aegis_agents.training.parts import Part, part_of
 from aegis_agents.training.render import Draft, render
 from aegis_agents.training.values import Values
 
@@ -45,11 +45,6 @@ class Scenario(Record):
     bp: dict[str, str]
     fp: dict[str, str]
     un: dict[str, str]
-
-    @property
-    def held_out(self) -> bool:
-        """Whether it belongs to development: one in six, by a hash of its name. Its variants stay together."""
-        return hashlib.sha256(self.s.encode()).digest()[0] % 6 == 0
 
 
 @cache
@@ -86,16 +81,16 @@ def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Ex
     )  # fmt: skip
 
 
-def coherent_groups(*, held_out: bool, tellings: int = 6) -> Iterator[list[Example]]:
-    """The four variants of each training (or held-out) scenario, told `tellings` times."""
+def coherent_groups(part: Part, *, tellings: int = 6) -> Iterator[list[Example]]:
+    """The four variants of each scenario of a part, told `tellings` times."""
     for seed in range(tellings):
         for scenario in load_scenarios():
-            if scenario.held_out == held_out:
+            if part_of(scenario.s) == part:
                 yield [tell(scenario, variant, seed) for variant in _VARIANTS]
 
 
-def whole_alerts(*, held_out: bool) -> Iterator[Example]:
-    """Every alert that was written as a whole."""
+def whole_alerts(part: Part) -> Iterator[Example]:
+    """Every alert of a part that was written as a whole."""
     for groups in (situation_groups, written_groups, coherent_groups):
-        for group in groups(held_out=held_out):
+        for group in groups(part):
             yield from group

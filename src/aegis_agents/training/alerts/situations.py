@@ -20,8 +20,8 @@ from aegis_agents.errors import InputError
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
-from aegis_agents.training.alerts.written import is_held_out
 from aegis_agents.training.corpus import FACT_CLASSES, Example
+from aegis_agents.training.parts import Part, part_of
 
 _STEP = re.compile(r"[.\[\]]+")
 
@@ -118,8 +118,8 @@ def _side(path: str, sides: list[tuple[str, int]]) -> int:
     return next((side for named, side in sides if path == named or path.startswith(f"{named}.")), 0)
 
 
-def situation_groups(*, held_out: bool) -> Iterator[list[Example]]:
-    """The variants of each training (or held-out) situation, a list a situation."""
+def situation_groups(part: Part) -> Iterator[list[Example]]:
+    """The variants of each situation of a part, a list a situation."""
     for writer, situation in load_situations():
-        if is_held_out(situation.scenario) == held_out:
+        if part_of(situation.scenario) == part:
             yield [tell_variant(situation, v, f"{writer}:{situation.scenario}") for v in situation.variants]

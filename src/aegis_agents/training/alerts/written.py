@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from importlib import resources
@@ -10,22 +9,18 @@ from typing import Any
 
 from aegis_agents.sources import parse
 from aegis_agents.training.corpus import FACT_CLASSES, Example
+from aegis_agents.training.parts import Part, part_of
 
 
-def is_held_out(scenario: str) -> bool:
-    """Whether a scenario belongs to development: one in six, by a hash of its name. Its variants stay together."""
-    return hashlib.sha256(scenario.encode()).digest()[0] % 6 == 0
-
-
-def written_groups(*, held_out: bool) -> Iterator[list[Example]]:
-    """The alerts of each training (or held-out) scenario, every fact labelled by the side it is on."""
+def written_groups(part: Part) -> Iterator[list[Example]]:
+    """The alerts of each scenario of a part, every fact labelled by the side it is on."""
     for file in sorted(resources.files("aegis_agents.training.alerts").iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".jsonl"):
             continue
         groups: dict[str, list[Example]] = {}
         for line in file.read_text("utf-8").splitlines():
             row = json.loads(line)
-            if is_held_out(row["scenario"]) == held_out:
+            if part_of(row["scenario"]) == part:
                 family = f"{file.name.removesuffix('.jsonl')}:{row['scenario']}"
                 groups.setdefault(family, []).append(_example(row, family))
         yield from groups.values()

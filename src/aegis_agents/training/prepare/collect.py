@@ -24,12 +24,12 @@ class Source(NamedTuple):
     origin: str
     outside: bool
     read: Callable[[Path | None, bool], Iterator[Example]]
-    """Called with the folder of outside data and whether the held-out part is wanted."""
+    """Called with the folder of outside data and whether the part for development is wanted."""
     needs_data: bool = False
 
 
 def _flat(groups: Callable[..., Iterator[list[Example]]]) -> Callable[[Path | None, bool], Iterator[Example]]:
-    return lambda _, held_out: (example for group in groups(held_out=held_out) for example in group)
+    return lambda _, held_out: (example for group in groups("develop" if held_out else "train") for example in group)
 
 
 def _outside(read: Callable[..., Iterator[Example]]) -> Callable[[Path | None, bool], Iterator[Example]]:
