@@ -37,13 +37,23 @@ def technique_hit(case: Case, techniques: Iterable[str]) -> bool:
     return not {base_technique(t) for t in techniques}.isdisjoint(map(base_technique, case.techniques[:TOP_TECHNIQUES]))
 
 
+def technique_f1(case: Case, techniques: Sequence[str]) -> float:
+    """F1 of the alert's first three different techniques against the known ones, at base level."""
+    wanted = {base_technique(t) for t in techniques}
+    named = set(list(dict.fromkeys(map(base_technique, case.techniques)))[:TOP_TECHNIQUES])
+    return 2 * len(wanted & named) / (len(wanted) + len(named)) if wanted or named else 1.0
+
+
 def _named(actions: Iterable[dict[str, str]]) -> set[tuple[str, str]]:
     return {(a["action"], a["target"].lower()) for a in actions}
 
 
 def judge_pairs(judged: Sequence[Judged]) -> Share:
-    """Minimal pairs (ids that end in a and b) of which both are right."""
-    right = {j.known["id"]: j.said == j.known["truth"]["verdict"] for j in judged}
+    """Minimal pairs (ids that end in a and b) of which both are right; benign and false count as one, as everywhere."""
+    right = {
+        j.known["id"]: j.said == (truth := j.known["truth"]["verdict"]) or (j.said in HARMLESS and truth in HARMLESS)
+        for j in judged
+    }
     twins = [i[:-1] for i in right if i.endswith("a") and i[:-1] + "b" in right]
     return Share.of(right[t + "a"] and right[t + "b"] for t in twins)
 
@@ -92,6 +102,13 @@ def judge_cases(judged: Sequence[Judged]) -> Figures:
             j.case is not None and technique_hit(j.case, j.known["truth"]["techniques"])
             for j in attacks
             if j.known["truth"]["techniques"]
+        ),
+        "technique F1 (base level, top 3)": Mean(
+            tuple(
+                technique_f1(j.case, j.known["truth"]["techniques"]) if j.case else 0.0
+                for j in attacks
+                if j.known["truth"]["techniques"]
+            )
         ),
         "a deciding fact among the top 5 cited": Share.of(share > 0 for share in shares),
         "share of the deciding facts among the top 5 cited": Mean(tuple(shares)),

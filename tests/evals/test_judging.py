@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from evals.counting import Mean, Share
-from evals.judging import judge_cases, judge_otrf, judge_pairs, judge_sigma, judge_windows, key_fact_share
+from evals.judging import (
+    judge_cases,
+    judge_otrf,
+    judge_pairs,
+    judge_sigma,
+    judge_windows,
+    key_fact_share,
+    technique_f1,
+)
 from evals.planting import judge_planted
 from evals.runner import Judged
 from evals.suites import trained_on
@@ -79,6 +87,18 @@ def test_a_minimal_pair_counts_only_with_both_right(judged: Make) -> None:
         judged("true_positive", attack, name="3a"), judged("true_positive", attack, name="4"),
     ]  # fmt: skip
     assert judge_pairs(rows) == Share(1, 2)
+
+
+def test_technique_f1_counts_base_techniques_once(judged: Make) -> None:
+    case = judged(
+        "true_positive",
+        {"verdict": "true_positive"},
+        techniques=("T1059.001", "T1059.003", "T1003.006", "T1021", "T1078"),
+    ).case
+    assert case is not None
+    assert technique_f1(case, ["T1003.001"]) == pytest.approx(2 * 1 / (1 + 3))
+    assert technique_f1(case, ["T1059", "T1003", "T1021"]) == 1.0
+    assert technique_f1(case, ["T1078"]) == 0.0, "the fourth does not count"
 
 
 def _window(judged: Make, said: str, label: str, scenario: str, *names: str) -> Judged:
