@@ -15,6 +15,7 @@ Alert = dict[str, Any] | str | bytes | Path | Incident
 def read_alert(alert: Alert, *, format: str | None, tenant: str) -> tuple[Incident, str]:
     """The incident, and the alert's own text. Raises InputError for what is no alert or can't be read."""
     from aegis_agents.sources import parse
+    from aegis_agents.sources.reading import decode
 
     if isinstance(alert, Incident):
         return alert, alert.model_dump_json()
@@ -27,6 +28,4 @@ def read_alert(alert: Alert, *, format: str | None, tenant: str) -> tuple[Incide
             shown = str(alert)[:200]
             raise InputError(f"can't be read: {error}"[:300], field=shown, fix="give a path, or JSON text") from error
     incident = parse(alert, format=format, tenant=tenant)
-    if isinstance(alert, bytes):
-        return incident, alert.decode("utf-8", "replace")
-    return incident, alert if isinstance(alert, str) else json.dumps(alert, default=str)
+    return incident, decode(alert) if isinstance(alert, str | bytes) else json.dumps(alert, default=str)

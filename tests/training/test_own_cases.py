@@ -151,11 +151,6 @@ def test_names_are_replaced_and_the_same_name_stays_the_same(desk: Desk, said: C
     assert "maria" not in heard(said)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=json.JSONDecodeError,
-    reason="regression.confirmed_examples reads the alert with plain json.loads",
-)
 @pytest.mark.usefixtures("a_few_are_enough")
 def test_a_file_with_a_byte_order_mark_can_be_learnt_from(desk: Desk, said: Console, tmp_path: Path) -> None:
     file = tmp_path / "alert.json"
@@ -165,7 +160,6 @@ def test_a_file_with_a_byte_order_mark_can_be_learnt_from(desk: Desk, said: Cons
     assert [a.family for a in own_cases.own_alerts(desk.store, said)] == [f"case:{case.incident_id}"]
 
 
-@pytest.mark.xfail(strict=True, reason="intake keeps an Incident's own record as the alert, and that is what is learnt")
 @pytest.mark.usefixtures("a_few_are_enough")
 def test_an_incident_given_as_such_does_not_teach_how_we_write_incidents(desk: Desk, said: Console) -> None:
     first, second = (n for n, _ in zip(numbers(kept_back=False), range(2), strict=False))

@@ -13,6 +13,14 @@ from aegis_agents.cli.spoken import By, SettingsFile, needs_extra, spoken_errors
 model_app = typer.Typer(help="The fine-tuned model.", no_args_is_help=True)
 
 
+def _named(by: str) -> None:
+    """Refuse a change that nobody stands for."""
+    from aegis_agents.errors import InputError
+
+    if not by.strip():
+        raise InputError("is empty", field="by", fix="say who decides")
+
+
 def _home(settings: Path | None) -> Path:
     from aegis_agents.settings import load_settings
 
@@ -66,10 +74,14 @@ def list_models(settings: SettingsFile = None) -> None:
 @model_app.command()
 def card() -> None:
     """Print the shipped model's card: figures, data, licences, limits."""
+    from aegis_agents.errors import ModelError
     from aegis_agents.model.files import shipped_folder
 
     with spoken_errors():
-        typer.echo((shipped_folder() / "card.md").read_text("utf-8"))
+        try:
+            typer.echo((shipped_folder() / "card.md").read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ModelError("the card is missing; reinstall the package") from error
 
 
 @model_app.command()
@@ -85,6 +97,7 @@ def use(
     from aegis_agents.model.registry import use as use_model
 
     with spoken_errors(), Aegis.from_settings(settings) if settings else Aegis() as aegis:
+        _named(by)
         home = aegis.settings.home
         known = {m.folder.name: m for m in installed(home)}
         if which != SHIPPED and which not in known:
@@ -111,13 +124,16 @@ def promote(
         from aegis_agents.training.promote import rule
         from aegis_agents.training.regression import regression_suite
 
+        _named(by)
         try:
             digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
         except OSError as error:
             raise InputError(
                 f"{folder} holds no model: {error}", field="folder", fix="give the folder of weights"
             ) from error
-        new, old = FastModel(folder, manifest_sha256=digest), aegis.context.model
+        # Both answer under the error that the settings tolerate: what was shown to keep it for one need not for the other.
+        new = FastModel(folder, manifest_sha256=digest, tolerated_error=aegis.settings.tolerated_error)
+        old = aegis.context.model
         found = rule(new, old, regression_suite(aegis.store))
         aegis.store.append(
             "model.promoted" if found.promoted else "model.refused", None,
@@ -132,4 +148,4 @@ def promote(
             raise typer.Exit(1)
         made = install(aegis.settings.home, folder, digest)
         use_model(aegis.settings.home, made)
-        typer.echo(f"promoted: {made.name}, in use from the next start on")
+        typer.echo(f"promoted: {new.version}, in use from the next start on")

@@ -35,7 +35,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"model file {path} can't be read: {error.strerror}; reinstall the package") from error
+        fix = "reinstall the package" if path.parent == shipped_folder() else "restore it, or `aegis model use shipped`"
+        raise ModelError(f"model file {path} can't be read: {error.strerror}; {fix}") from error
 
 
 def read_weights(folder: Path | None = None, *, manifest_sha256: str | None = None) -> WeightFiles:

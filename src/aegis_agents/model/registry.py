@@ -13,12 +13,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from aegis_agents.errors import ModelError
+from aegis_agents.errors import ModelError, ModelTampered
 from aegis_agents.model.files import FILES, read_weights
 from aegis_agents.records.base import Record
 
 MANIFEST = "manifest.json"
 SHIPPED = "shipped"
+NAME_LENGTH = 12
+"""Digits of the manifest's hash that name a folder."""
 
 
 class Installed(Record):
@@ -42,22 +44,24 @@ def current(home: Path) -> Installed | None:
     """The promoted model, None while the shipped one is in use. Raises ModelError for a damaged record of it."""
     file = _current_file(home)
     try:
-        text = file.read_text("utf-8")
+        found = Installed.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return None
-    try:
-        return Installed.model_validate_json(text)
     except ValidationError as error:
-        raise ModelError(f"{file} is damaged: run `aegis model use shipped`, or promote again ({error})") from error
+        raise ModelError(f"{file} is damaged: run `aegis model use shipped` ({error})") from error
+    # A state that was moved takes its models along.
+    return found.model_copy(update={"folder": models_folder(home) / found.folder.name})
 
 
 def installed(home: Path) -> list[Installed]:
-    """The models under `home`, by folder name."""
+    """The models under `home`, by folder name. Raises ModelTampered where a manifest is not the one that was promoted."""
     found = []
     for folder in sorted(models_folder(home).glob("*/")):
         if (folder / MANIFEST).is_file():
             raw = (folder / MANIFEST).read_bytes()
             digest = hashlib.sha256(raw).hexdigest()
+            if digest[:NAME_LENGTH] != folder.name:
+                raise ModelTampered(f"{folder / MANIFEST} has SHA-256 {digest}, its folder says {folder.name}…")
             found.append(Installed(name=str(json.loads(raw)["name"]), folder=folder, manifest_sha256=digest))
     return found
 
@@ -65,7 +69,7 @@ def installed(home: Path) -> list[Installed]:
 def install(home: Path, source: Path, manifest_sha256: str) -> Installed:
     """Copy a checked model under `home`, without using it yet. Raises ModelTampered or ModelError."""
     files = read_weights(source, manifest_sha256=manifest_sha256)
-    folder = models_folder(home) / manifest_sha256[:12]
+    folder = models_folder(home) / manifest_sha256[:NAME_LENGTH]
     if not folder.exists():
         made = folder.with_suffix(".new")
         shutil.rmtree(made, ignore_errors=True)
@@ -75,7 +79,7 @@ def install(home: Path, source: Path, manifest_sha256: str) -> Installed:
         shutil.copyfile(source / MANIFEST, made / MANIFEST)
         made.rename(folder)
     read_weights(folder, manifest_sha256=manifest_sha256)
-    return Installed(name=files.version, folder=folder, manifest_sha256=manifest_sha256)
+    return Installed(name=files.version.partition("@")[0], folder=folder, manifest_sha256=manifest_sha256)
 
 
 def use(home: Path, model: Installed | None) -> None:
@@ -86,5 +90,5 @@ def use(home: Path, model: Installed | None) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = file.with_suffix(".new")
-    new.write_text(model.model_dump_json(), "utf-8")
+    new.write_text(model.model_copy(update={"folder": Path(model.folder.name)}).model_dump_json(), "utf-8")
     new.replace(file)

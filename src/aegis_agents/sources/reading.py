@@ -97,7 +97,7 @@ def not_an_object(value: object) -> InputError:
 
 def parse_json(text: str | bytes, limits: Limits, notes: Notes) -> Any:
     """Any JSON value, with the repairs of `read_json`; the tree is not yet checked against the limits."""
-    source = _decode(text, limits)
+    source = decode(text, limits)
     if not source.strip():
         raise InputError("the input is empty", fix="give one alert as a JSON object")
 
@@ -193,7 +193,8 @@ def _too_many(field: str, limits: Limits) -> LimitExceeded:
     return LimitExceeded(message, field=_field(field), fix=fix)
 
 
-def _decode(text: str | bytes, limits: Limits) -> str:
+def decode(text: str | bytes, limits: Limits = Limits()) -> str:
+    """The text of an alert without its byte order mark. Raises LimitExceeded, InputError for another encoding."""
     if len(text) > limits.max_bytes:
         fix = "send one alert at a time, or raise Limits.max_bytes"
         raise LimitExceeded(f"is longer than {limits.max_bytes} bytes", field="the alert", fix=fix)

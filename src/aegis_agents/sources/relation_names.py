@@ -39,9 +39,13 @@ def name_relations(views: Sequence[View], entities: Sequence[Entity]) -> list[Re
 
 
 def _taking_part(entities: Sequence[Entity], by_id: dict[str, View], kind: str) -> list[tuple[str, View]]:
-    chosen = [e for e in entities if e.kind == kind and e.role in ("subject", "actor") and e.facts]
-    own = [(e.value, by_id[e.facts[0]]) for e in chosen if e.facts[0] in by_id]
-    return [(value, view) for value, view in own if view.fact.trust != "organization"][:_MOST_ENTITIES]
+    found: list[tuple[str, View]] = []
+    for entity in entities:
+        if entity.kind == kind and entity.role in ("subject", "actor"):
+            own = (by_id[f] for f in entity.facts if f in by_id and by_id[f].fact.trust != "organization")
+            if (view := next(own, None)) is not None:
+                found.append((entity.value, view))
+    return found[:_MOST_ENTITIES]
 
 
 def _names(text: str, name: str) -> bool:

@@ -38,6 +38,13 @@ def derive(
 ) -> tuple[Fact, ...]:
     """The derived facts of an alert, ids "d1", "d2", …; `keys` are those of the facts, in the same order."""
     views = [View(fact, split) for fact, split in zip(facts[:_COMPARED], keys[:_COMPARED], strict=True)]
+    # In the order of their paths, so that the order of an alert's fields changes nothing.
+    views.sort(key=lambda view: view.fact.path)
+    path_of = {fact.id: fact.path for fact in facts}
+    entities = sorted(
+        (e.model_copy(update={"facts": tuple(sorted(e.facts, key=lambda f: path_of.get(f, "")))}) for e in entities),
+        key=lambda e: (e.kind, e.value),
+    )
     families = (
         range_relations(views, entities),
         time_relations(views, observed_at) if observed_at is not None else [],

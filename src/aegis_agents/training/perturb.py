@@ -14,21 +14,23 @@ Change = Literal["renamed", "reordered", "other format"]
 CHANGES: tuple[Change, ...] = get_args(Change)
 _PERSON = re.compile(r"[a-z]{1,12}[._]?[a-z]{2,14}", re.I)
 _ROLE = re.compile(
-    r"svc|admin|root|system|service|guest|build|deploy|backup|scan|bot|test|oper|user|runner|monitor|local", re.I
+    r"svc|admin|root|system|service|guest|build|deploy|backup|scan|bot$|^bot|test|^oper|user|runner|monitor|local|krbtgt"
+    r"|postgres|mysql|oracle|jenkins|nginx|apache|www|daemon|agent|sync|cron|^sa$|vault|gitlab|ansible|puppet|robot|noreply",
+    re.I,
 )
 _NUMBERED = re.compile(r"[A-Za-z][A-Za-z-]*\d{2,}")
 
 
 def _new_names(incident: Incident, rng: random.Random) -> dict[str, str]:
     """Persons get other persons' names and numbered hosts other numbers; names that say what something is stay."""
-    values = Values(rng)
     found: dict[str, str] = {}
     for entity in incident.entities:
         name = entity.value
         if entity.kind == "user" and _PERSON.fullmatch(name) and not _ROLE.search(name) and len(name) >= 4:
-            found[name] = str(values["user2"]) if len(found) % 2 else str(values["user"])
+            taken = set(found.values())
+            found[name.lower()] = next(n for _ in range(1000) if (n := str(Values(rng)["user"])) not in taken)
         elif entity.kind == "host" and _NUMBERED.fullmatch(name):
-            found[name] = re.sub(r"\d", lambda _: str(rng.randrange(10)), name)
+            found[name.lower()] = re.sub(r"\d", lambda _: str(rng.randrange(10)), name)
     return found
 
 
@@ -37,7 +39,7 @@ def _renamed(node: Any, names: dict[str, str], pattern: re.Pattern[str]) -> Any:
         return {k: _renamed(v, names, pattern) for k, v in node.items()}
     if isinstance(node, list):
         return [_renamed(v, names, pattern) for v in node]
-    return pattern.sub(lambda m: names[m[0]], node) if isinstance(node, str) else node
+    return pattern.sub(lambda m: names[m[0].lower()], node) if isinstance(node, str) else node
 
 
 def _reordered(node: Any, rng: random.Random) -> Any:
@@ -56,5 +58,7 @@ def perturb(alert: dict[str, Any], format: str, change: Change, rng: random.Rand
     names = _new_names(parse(alert, format=format), rng)
     if not names:
         return None
-    pattern = re.compile("|".join(rf"(?<![\w]){re.escape(n)}(?![\w])" for n in sorted(names, key=len, reverse=True)))
+    pattern = re.compile(
+        "|".join(rf"(?<![\w]){re.escape(n)}(?![\w])" for n in sorted(names, key=len, reverse=True)), re.I
+    )
     return parse(_renamed(alert, names, pattern), format=format)

@@ -33,6 +33,8 @@ def confirmed_examples(store: Store, *, kept_back: bool) -> list[Example]:
         if is_kept_back(incident_id) != kept_back or row is None or case is None:
             continue
         incident = row.incident
+        if row.native == incident.model_dump_json():
+            continue  # given as an Incident: its native alert, which is what the model would read again, is not known
         alert, unknown = json.loads(row.native), (-1,) * len(incident.facts)
         found.append(
             Example(incident, verdict, case.severity, case.techniques, unknown, f"case:{incident_id}", "own-cases", alert, incident.source)
