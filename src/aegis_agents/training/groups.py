@@ -53,12 +53,12 @@ def tell(example: Example, *, any_benign: bool = False) -> Told:
 
 
 Group = list[Told]
-MOST_VARIANTS = 6
+MOST_VARIANTS = 4
 """Of one group in one step; another time others are drawn."""
 
 
 def roughen(
-    group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.25, thin: float = 0.1
+    group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.35, thin: float = 0.1
 ) -> Group:
     """The group as other products, sensors and days might have told it.
 

@@ -31,13 +31,13 @@ WARM_GROUPS = 200
 class Plan(NamedTuple):
     """What a run does. `rate` is the encoder's; the head, which starts from nothing, learns `head_times` as fast."""
 
-    steps: int = 900
+    steps: int = 1000
     head_steps: int = 800
-    groups: int = 4
-    rate: float = 3e-5
-    head_times: float = 6.0
+    groups: int = 6
+    rate: float = 8e-5
+    head_times: float = 4.0
     dropout: float = 0.2
-    average: float = 0.99
+    average: float = 0.98
     """Decay of the running mean of the weights, which is what is measured and kept (Polyak and Juditsky 1992)."""
     seed: int = 7
 
@@ -199,13 +199,18 @@ def tune_alerts(
 ) -> Path:  # fmt: skip
     """Train, resuming from `run`/alerts.pt if it is there.
 
-    `start_from` is the first stage's encoder, None the untouched base. Returns `run`/best.pt:
+    `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
     the state with the least verdict loss on `held_out`.
     """
     console = console or Console(stderr=True)
     torch.manual_seed(plan.seed)
     run.mkdir(parents=True, exist_ok=True)
-    tuner, texts = AlertTuner(load_tuned(start_from), plan.dropout), Texts()
+    begun = torch.load(start_from, weights_only=True) if start_from else {}
+    tuner, texts = AlertTuner(load_tuned(None), plan.dropout), Texts()
+    if "tuner" in begun:
+        tuner.load_state_dict(begun["tuner"])
+    elif begun:
+        tuner.encoder.load_state_dict(begun)
     body = [p for p in tuner.encoder.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         [
@@ -223,7 +228,7 @@ def tune_alerts(
         optimiser.load_state_dict(saved["optimiser"])
         start, best = int(saved["step"]), float(saved["best"])
         console.print(f"resuming alerts at step {start}")
-    elif plan.head_steps:
+    elif plan.head_steps and "tuner" not in begun:
         tuner.eval()
         embed = partial(encode_texts, tuner.encoder, texts)
         draw = random.Random(plan.seed)
@@ -259,14 +264,14 @@ def tune_alerts(
                 )
                 if found.loss < best:
                     best = found.loss
-                    _save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
+                    save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
             state = {"tuner": tuner.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            _save(state | {"step": done, "best": best}, file)
+            save(state | {"step": done, "best": best}, file)
     return run / "best.pt"
 
 
-def _save(state: dict[str, object], file: Path) -> None:
-    # Replaced whole: a run that is stopped while writing must find the older one.
+def save(state: dict[str, object], file: Path) -> None:
+    """Write a checkpoint whole or not at all."""
     torch.save(state, file.with_suffix(".tmp"))
     file.with_suffix(".tmp").replace(file)
 

