@@ -39,8 +39,16 @@ def train(
         int | None, typer.Option("--steps", min=1, help="Steps of the second stage, or of the head with --from-cases.")
     ] = None,
     detection: Annotated[
-        float, typer.Option("--detection", min=0.5, max=0.99, help="What thresholds aim at on families held out.")
+        float, typer.Option("--detection", min=0.5, max=0.99, help="The share of attacks that thresholds aim to find.")
     ] = 0.9,
+    rejection: Annotated[
+        float,
+        typer.Option("--rejection", min=0.1, max=0.99, help="The share of harmless alerts that they aim to reject."),
+    ] = 0.75,
+    choose_on: Annotated[
+        Path | None,
+        typer.Option("--choose-on", help="JSON Lines of {alert, truth: {verdict}} to choose thresholds on."),
+    ] = None,
     seed: int = 7,
     settings: SettingsFile = None,
 ) -> None:
@@ -58,14 +66,20 @@ def train(
                 made = adapt(aegis.store, home, run, target, name=name or "own-cases", steps=steps or STEPS)
         else:
             from aegis_agents.training.build import NAME, Recipe, build
+            from aegis_agents.training.calibrate import Aim
             from aegis_agents.training.prepare.pipeline import prepare
+            from aegis_agents.training.real import labelled_lines
             from aegis_agents.training.tune_alerts import STANDARD
 
             prepared = data or run / "data"
             if data is None and not (prepared / "manifest.json").is_file():
                 prepare(prepared, data=sources)
-            recipe = Recipe(fact_steps, STANDARD._replace(steps=steps or STANDARD.steps, seed=seed), detection, seed)
-            made = build(run, target, data=prepared, recipe=recipe, start_from=start_from, name=name or NAME)
+            recipe = Recipe(
+                fact_steps, STANDARD._replace(steps=steps or STANDARD.steps, seed=seed), Aim(detection, rejection), seed
+            )
+            made = build(run, target, data=prepared, recipe=recipe, start_from=start_from, name=name or NAME,
+                choose_on=labelled_lines(choose_on) if choose_on else (),
+            )  # fmt: skip
         typer.echo(
             f"{target}: manifest SHA-256 {made['manifest_sha256']}; next: aegis model promote {target} --by NAME"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +25,11 @@ RANGE_TEXTS = 400
 
 
 class Recipe(NamedTuple):
-    """How long each stage takes. `detection` is what the thresholds aim at on families not trained on."""
+    """How long each stage takes, and what the thresholds aim at."""
 
     fact_steps: int = 1200
     alerts: Plan = STANDARD
-    detection: float = 0.9
+    aim: calibrate.Aim = calibrate.STANDARD_AIM
     seed: int = 7
 
 
@@ -67,13 +68,13 @@ def _range_texts(groups: dict[str, list[Group]], seed: int) -> list[str]:
 
 def build(
     run: Path, out: Path, *, data: Path, recipe: Recipe = STANDARD_RECIPE, start_from: Path | None = None, name: str = NAME,
-    console: Console | None = None,
+    choose_on: Sequence[Example] = (), console: Console | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train, export and calibrate into `out`; returns the figures that the manifest records.
 
     `data` is a prepared set (see prepare). `run` keeps checkpoints, and a run that was cut off
     goes on from there. `start_from` is an encoder to begin the second stage with, None trains
-    the first stage. Raises InputError without a prepared set, ModelTampered if it was altered.
+    the first stage. Thresholds are chosen on `choose_on`, on held-out families where it is empty. Raises InputError without a prepared set, ModelTampered if it was altered.
     """
     console = console or Console(stderr=True)
     alerts, manifest = list(read_dataset(data)), read_manifest(data)
@@ -88,14 +89,14 @@ def build(
     counts = {kind: sum(map(len, groups)) for kind, groups in train.items()}
     about = {
         "base": "all-MiniLM-L6-v2", "alerts": counts, "data": manifest.digest, "licences": manifest.licences,
-        "plan": recipe._asdict() | {"alerts": recipe.alerts._asdict()}, "torch": torch.__version__,
+        "plan": recipe._asdict() | {"alerts": recipe.alerts._asdict(), "aim": recipe.aim._asdict()}, "torch": torch.__version__,
     }  # fmt: skip
-    return export_model(encoder, head, out, texts, _range_texts(train, recipe.seed), develop_examples(alerts), about, recipe, name=name, console=console)  # fmt: skip
+    return export_model(encoder, head, out, texts, _range_texts(train, recipe.seed), develop_examples(alerts), about, recipe, name=name, choose_on=choose_on, console=console)  # fmt: skip
 
 
 def export_model(
     encoder: Any, head: Any, out: Path, technique: dict[str, str], ranges: list[str], develop: list[Example], about: dict[str, Any],
-    recipe: Recipe, *, name: str, quantise: bool = True, console: Console | None = None,
+    recipe: Recipe, *, name: str, quantise: bool = True, choose_on: Sequence[Example] = (), console: Console | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a model's files, calibrate what was written, and say so in its manifest."""
     console = console or Console(stderr=True)
@@ -107,5 +108,5 @@ def export_model(
     ready = Encoder((out / "encoder.onnx").read_bytes(), export.tokenizer_bytes(), threads=2, cache=0)
     export.write_techniques(ready, technique, out / "techniques.npz")
     return calibrate.calibrate_folder(
-        out, name, about | {"quantised": quantise}, develop, detection=recipe.detection, console=console
+        out, name, about | {"quantised": quantise}, develop, aim=recipe.aim, choose_on=choose_on, console=console
     )

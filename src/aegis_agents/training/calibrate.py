@@ -81,20 +81,33 @@ def count(calibration: Calibration, scored: Scored) -> Counted:
     )
 
 
-def fit(scored: Scored, *, detection: float = 0.9, fitted_on: str = "") -> Calibration:
-    """Temperature, then the thresholds that reject most at the wished `detection`, or detect most if none reaches it.
+class Aim(NamedTuple):
+    """What thresholds aim at: shares of attacks found and of harmless alerts rejected."""
 
-    At least COVERAGE of the alerts stay decided.
+    detection: float = 0.9
+    rejection: float = 0.75
+
+
+STANDARD_AIM = Aim()
+
+
+def fit(
+    scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, fitted_on: str = ""
+) -> Calibration:
+    """Temperature and bounds on `scored`; then the thresholds whose greatest shortfall from `aim` is least.
+
+    Thresholds are chosen on `choose_on` where it is given. At least COVERAGE of the alerts stay decided.
     """
     temperature = round(fit_temperature(scored), 4)
+    chosen = choose_on or scored
     best: tuple[tuple[float, float], Calibration] | None = None
     for above in (0.35, 0.4, 0.45, 0.5, 0.6):
-        for cost in (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0):
+        for cost in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0):
             tried = Calibration(
                 temperature=temperature, undetermined_above=above, missed_attack_cost=cost, fitted_on=fitted_on
             )
-            found = count(tried, scored)
-            rank = (min(found.detection, detection), found.rejection)
+            found = count(tried, chosen)
+            rank = (min(found.detection - aim.detection, found.rejection - aim.rejection, 0.0), found.rejection)
             if found.coverage >= COVERAGE and (best is None or rank > best[0]):
                 best = (rank, tried)
     if best is None:
@@ -119,6 +132,13 @@ def _bounds(calibration: Calibration, scored: Scored) -> dict[str, object]:
     return {"bounds": found, "bounds_confidence": CONFIDENCE, "bounds_families": len(rows)}
 
 
+def _enough(tolerated: float) -> int:
+    """The fewest alerts on which half the tolerated error is evidence against more than the tolerated one."""
+    from scipy.stats import binom
+
+    return next(n for n in range(5, 100_000) if binom.cdf(int(n * tolerated / 2), n, tolerated) <= 1 - CONFIDENCE)
+
+
 def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> float | None:
     """The least share from which those at or above it are right at least 1 - `tolerated` of the time."""
     import warnings
@@ -129,8 +149,9 @@ def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> f
         return np.stack([1 - np.asarray(x)[:, 0], np.asarray(x)[:, 0]], axis=1)
 
     # From strict to loose: each step is only tested if the one before held, so no correction is paid.
-    # It starts where enough alerts are left to show anything, which looks at shares and not at labels.
-    enough = np.log(1 / (1 - CONFIDENCE)) / tolerated * 1.5
+    # It starts where twice the alerts are left that would just show it of a model that errs half as often: with fewer, one
+    # unlucky alert ends the sequence at its first step. That looks at shares and not at labels.
+    enough = 2 * _enough(tolerated)
     steps = [s for s in np.round(np.linspace(0.98, 0.5, 25), 3) if (share >= s).sum() >= enough]
     if not steps:
         return None
@@ -146,17 +167,21 @@ def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> f
 
 
 def calibrate_folder(
-    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, detection: float, console: Console
-) -> dict[str, Any]:
+    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim = STANDARD_AIM,
+    choose_on: Sequence[Example] = (), console: Console,
+) -> dict[str, Any]:  # fmt: skip
     """Calibrate the model whose other files lie in `out` as they are, quantised and all; write its manifest.
 
     Returns `about` with the figures on `develop` and the manifest's SHA-256.
     """
     _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
     digest = write_manifest(out, name, about)
-    scored = score(FastModel(out, manifest_sha256=digest, threads=2), develop)
-    kinds = Counter(e.source for e in develop)
-    fitted = fit(scored, detection=detection, fitted_on=", ".join(f"{n} {k}" for k, n in sorted(kinds.items())))
+    model = FastModel(out, manifest_sha256=digest, threads=2)
+    scored, others = score(model, develop), score(model, choose_on) if choose_on else None
+    said = ", ".join(f"{n} {k}" for k, n in sorted(Counter(e.source for e in develop).items()))
+    if choose_on:
+        said += f"; thresholds on {len(choose_on)} {choose_on[0].source}"
+    fitted = fit(scored, aim=aim, choose_on=others, fitted_on=said)
     _write(out, fitted)
     figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}
     console.print(f"held-out families and situations: {figures}, temperature {fitted.temperature}", highlight=False)

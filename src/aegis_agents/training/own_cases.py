@@ -103,4 +103,4 @@ def tune_on(
         (out / file).write_bytes(files.contents[file])
     export.export_head(head.eval(), out / "head.onnx")
     about = {"adapted_from": files.version, "own_cases": len(own)}
-    return calibrate.calibrate_folder(out, name, about, develop_examples(ours), detection=0.9, console=console)
+    return calibrate.calibrate_folder(out, name, about, develop_examples(ours), console=console)

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aegis_agents.records import Severity, Verdict
+from aegis_agents.errors import InputError
+from aegis_agents.records import VERDICTS, Severity, Verdict
 from aegis_agents.sources import parse
 from aegis_agents.training.corpus import Example
 
@@ -61,3 +62,32 @@ def sigma_events(data: Path, *, training: bool) -> Iterator[Example]:
         for event in row["events"]:
             attack = tuple(row["rule"]["attack"])
             yield _example(event, "windows_event", "true_positive", attack, f"sigma.{row['id']}", "sigma-regression")
+
+
+def labelled_lines(file: Path) -> list[Example]:
+    """Alerts with their verdicts, a line {"id", "alert", "truth": {"verdict"}} each. Raises InputError for another shape."""
+    found = []
+    for number, row in enumerate(_lines(file), 1):
+        try:
+            alert, verdict, name = row["alert"], row["truth"]["verdict"], str(row["id"])
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"lacks {error}", field=str(file), fix="give id, alert and truth.verdict", line=number
+            ) from error
+        if verdict not in VERDICTS:
+            raise InputError(f"is {verdict!r}", field="truth.verdict", fix=", ".join(VERDICTS), line=number)
+        incident = parse(alert)
+        found.append(
+            Example(
+                incident,
+                verdict,
+                "informational",
+                (),
+                (-1,) * len(incident.facts),
+                name,
+                file.parent.name,
+                alert,
+                incident.source,
+            )
+        )
+    return found

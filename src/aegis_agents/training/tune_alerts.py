@@ -200,7 +200,7 @@ def tune_alerts(
     """Train, resuming from `run`/alerts.pt if it is there.
 
     `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
-    the state with the least verdict loss on `held_out`.
+    the state that ranks `held_out` best (temperature is fitted later, so its loss says little).
     """
     console = console or Console(stderr=True)
     torch.manual_seed(plan.seed)
@@ -220,7 +220,7 @@ def tune_alerts(
         lr=plan.rate,
     )
     average: Any = AveragedModel(tuner, multi_avg_fn=get_ema_multi_avg_fn(plan.average))
-    file, start, best = run / "alerts.pt", 0, float("inf")
+    file, start, best = run / "alerts.pt", 0, float("-inf")
     if file.exists():
         saved = torch.load(file, weights_only=True)
         tuner.load_state_dict(saved["tuner"])
@@ -262,8 +262,8 @@ def tune_alerts(
                 console.print(
                     f"alerts {done}/{plan.steps} loss {loss.item():.3f} held-out loss {found.loss:.3f} auc {found.auc:.3f}"
                 )
-                if found.loss < best:
-                    best = found.loss
+                if found.auc > best:
+                    best = found.auc
                     save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
             state = {"tuner": tuner.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
             save(state | {"step": done, "best": best}, file)
