@@ -38,11 +38,10 @@ class Aegis:
 
     Without arguments it uses the embedded defaults: no network, no key, state under
     AEGIS_HOME. `tools` are connectors that act in your systems, besides the built-in
-    ones; `llm`, any LangChain chat model (or what `Settings.llm` takes), words the rationale
-    where the verdict is undetermined. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones.
-    Settings are given by name (`mode="shadow"`, `policy="rules.cedar"`, see Settings).
-    Raises SettingsError for an unknown or wrong setting. Thread-safe; close it when done,
-    or use it as a context manager.
+    ones; `llm`, any LangChain chat model or what `Settings.llm` takes, words the rationale of undetermined
+    cases. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones. Settings are given by name
+    (`mode="shadow"`, `policy="rules.cedar"`, see Settings). Raises SettingsError for an unknown or wrong
+    setting. Thread-safe; close it when done, or use it as a context manager.
     """
 
     def __init__(

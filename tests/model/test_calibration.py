@@ -7,7 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from aegis_agents.model.calibration import Calibration
+from aegis_agents.errors import InputError
+from aegis_agents.model.calibration import Bound, Calibration
 
 
 def test_probabilities_sum_to_one_and_follow_the_logits() -> None:
@@ -29,12 +30,29 @@ def test_undetermined_is_said_from_its_threshold_on() -> None:
     assert Calibration(temperature=1.0, undetermined_above=0.9).decide(logits).verdict == "true_positive"
 
 
-def test_harmlessness_needs_its_margin() -> None:
+def test_a_missed_attack_may_cost_more_than_a_false_alarm() -> None:
     logits = [math.log(0.40), math.log(0.30), math.log(0.25), math.log(0.05)]
     even = Calibration(temperature=1.0, undetermined_above=0.5).decide(logits)
-    careful = Calibration(temperature=1.0, undetermined_above=0.5, harmless_margin=0.5).decide(logits)
-    assert (even.verdict, careful.verdict) == ("benign_positive", "undetermined")
+    careful = Calibration(temperature=1.0, undetermined_above=0.5, missed_attack_cost=1.5).decide(logits)
+    assert (even.verdict, careful.verdict) == ("benign_positive", "true_positive")
     assert even.probabilities == careful.probabilities
+
+
+def test_what_does_not_reach_its_bound_is_undetermined() -> None:
+    calibration = Calibration(
+        temperature=1.0,
+        undetermined_above=0.9,
+        bounds=(Bound(0.2, 0.7, None), Bound(0.1, 0.9, None)),
+        bounds_families=50,
+    )
+    attack = [math.log(0.8), math.log(0.1), math.log(0.05), math.log(0.05)]
+    harmless = [math.log(0.05), math.log(0.8), math.log(0.1), math.log(0.05)]
+    assert calibration.decide(attack, calibration.bound(0.2)).verdict == "true_positive"
+    assert calibration.decide(attack, calibration.bound(0.1)).verdict == "undetermined"
+    assert calibration.bound(0.15).tolerated == 0.1, "the loosest that is no looser"
+    assert calibration.decide(harmless, calibration.bound(0.2)).verdict == "undetermined", "nothing was shown for it"
+    with pytest.raises(InputError, match="tolerated_error"):
+        calibration.bound(0.01)
 
 
 def test_both_ways_of_no_attack_count_together() -> None:

@@ -20,8 +20,9 @@ from aegis_agents.training import export
 from aegis_agents.training import tune_alerts as tune
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.groups import Group, group_stream, roughen, tell
+from aegis_agents.training.losses import auc, collate, order_loss, verdict_loss
 from aegis_agents.training.network import EvidenceHead
-from aegis_agents.training.tune_alerts import Plan, auc, collate, order_loss, tune_alerts, verdict_loss
+from aegis_agents.training.tune_alerts import Plan, tune_alerts
 from aegis_agents.training.tune_facts import load_tuned
 
 QUIET = Console(quiet=True)

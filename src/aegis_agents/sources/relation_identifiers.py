@@ -102,10 +102,13 @@ def _within(named_in: Sequence[tuple[View, list[_Name]]]) -> Iterator[Relation]:
 
 def _between(named_in: Sequence[tuple[View, list[_Name]]], places: dict[str, int]) -> Iterator[Relation]:
     """A field that is one identifier against every other field; the elements of a list are one field."""
-    single = [(view, n[0]) for view, n in named_in if len(n) == 1 and len(view.fact.value) <= _LONGEST_VALUE]
     fields: dict[str, list[tuple[View, list[_Name]]]] = defaultdict(list)
     for view, names in named_in:
         fields[view.keys.joined].append((view, names))
+    single = [
+        (view, names[0]) for (view, names), *more in fields.values()
+        if not more and len(names) == 1 and len(view.fact.value) <= _LONGEST_VALUE
+    ]  # fmt: skip
     telling: list[Relation] = []
     repeated: list[Relation] = []
     told: set[frozenset[str]] = set()

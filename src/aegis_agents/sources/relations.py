@@ -40,9 +40,13 @@ def derive(
     views = [View(fact, split) for fact, split in zip(facts[:_COMPARED], keys[:_COMPARED], strict=True)]
     # In the order of their paths, so that the order of an alert's fields changes nothing.
     views.sort(key=lambda view: view.fact.path)
-    path_of = {fact.id: fact.path for fact in facts}
+    # An entity's first mention is the plainest one.
+    place_of = {fact.id: (len(fact.value), fact.path) for fact in facts}
     entities = sorted(
-        (e.model_copy(update={"facts": tuple(sorted(e.facts, key=lambda f: path_of.get(f, "")))}) for e in entities),
+        (
+            e.model_copy(update={"facts": tuple(sorted(e.facts, key=lambda f: place_of.get(f, (0, ""))))})
+            for e in entities
+        ),
         key=lambda e: (e.kind, e.value),
     )
     families = (

@@ -11,7 +11,7 @@ from aegis_agents.model.language.prompt import LABELS, PREFIX
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a Llama of two layers, 32 wide, whose answers mean nothing."""
+    """A folder with a Llama of two layers, 128 wide, whose answers mean nothing."""
     torch = pytest.importorskip("torch", reason="needs the llm extra")
     transformers = pytest.importorskip("transformers", reason="needs the llm extra")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -31,7 +31,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", pad_token="<end>")
     torch.manual_seed(1)
     config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=4, max_position_embeddings=2048, eos_token_id=0, pad_token_id=0, bos_token_id=0,
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("tiny")

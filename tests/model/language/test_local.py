@@ -58,7 +58,7 @@ def test_leaning_is_a_share_of_the_four_and_the_kept_beginning_changes_nothing(t
 
 
 def test_a_fact_stays_on_its_line() -> None:
-    assert words_prompt(FACTS, "undetermined").count("\n") == 4, "a line break in a fact is escaped"
+    assert words_prompt(FACTS, "undetermined").count("\n") == 3, "a line break in a fact is escaped"
 
 
 @pytest.mark.parametrize("quantise", ["nf4", "int8"])
