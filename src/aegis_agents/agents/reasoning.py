@@ -16,6 +16,8 @@ from aegis_agents.state import IncidentState
 TECHNIQUE_FLOOR = 0.35
 """Below this likeness a technique is a guess and is not named."""
 MAX_TECHNIQUES = 3
+UNSURE = 0.5
+"""Below this confidence a verdict is unclear too, and a language model may word it."""
 
 
 def _techniques(assessment: Assessment) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]
     sentences = write_summary(assessment, facts, passages)
     notes: tuple[str, ...] = ()
     llm = runtime.context.llm
-    if llm is not None and assessment.verdict == "undetermined":
+    if llm is not None and (assessment.verdict == "undetermined" or assessment.confidence < UNSURE):
         worded = narrate(llm, assessment.verdict, (*facts, *passages), seconds=runtime.context.llm_seconds)
         sentences, notes = worded.sentences or sentences, worded.notes
     conclusion = Conclusion(

@@ -145,7 +145,7 @@ class _Guide:
         self._size = len(tokenizer)
         known = llguidance.hf.from_tokenizer(tokenizer, n_vocab=self._size)
         # Spaces as json.dumps writes them, which is how the adapter learnt; free ones could fill the whole answer.
-        spaces = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+        spaces: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=spaces)
         self._matcher = llguidance.LLMatcher(known, grammar)
         if self._matcher.is_error():
