@@ -92,7 +92,7 @@ def test_the_card_is_that_of_the_shipped_model() -> None:
     card = aegis("model", "card")
     assert card.exit_code == 0
     assert card.stdout.startswith(f"# {read_weights().version.partition('@')[0]}\n")
-    for section in ("## Data and licences", "## Figures"):
+    for section in ("## Data and licences", "## Thresholds", "## How to read the figures"):
         assert section in card.stdout
 
 

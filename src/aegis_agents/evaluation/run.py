@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -55,7 +56,7 @@ def _alerts(model: FastModel, name: Suite, dataset: suites.Alerts, progress: boo
     def judge(incident: Incident) -> Assessment:
         return model.assess(incident)
 
-    report = dataset.evaluate_sync(judge, max_concurrency=1, progress=progress)
+    report = asyncio.run(dataset.evaluate(judge, max_concurrency=1, progress=progress))
     rows: list[tuple[Judged, Assessment]] = [(c.metadata, c.output) for c in report.cases if c.metadata is not None]
     made: dict[str, Any] = {"failures": len(report.failures)}
     if name == "robustness":
@@ -82,7 +83,7 @@ def _techniques(model: FastModel, data: Path, progress: bool) -> dict[str, Any]:
         closeness = vectors @ model.embed([text])[0]
         return tuple(ids[i] for i in np.argsort(-closeness)[:3])
 
-    report = suites.techniques(data).evaluate_sync(name_three, max_concurrency=1, progress=progress)
+    report = asyncio.run(suites.techniques(data).evaluate(name_three, max_concurrency=1, progress=progress))
     hits = [bool(c.assertions["technique"].value) for c in report.cases]
     return {
         "sentences": len(hits),

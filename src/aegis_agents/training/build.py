@@ -12,8 +12,7 @@ from rich.console import Console
 
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.training import calibrate, export
-from aegis_agents.training.corpus import MIX, Example, draw
-from aegis_agents.training.families import load_families
+from aegis_agents.training.corpus import Example, family_examples
 from aegis_agents.training.groups import Group, dataset_groups
 from aegis_agents.training.prepare.dataset import LabelledAlert, read_dataset, read_manifest
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
@@ -44,15 +43,6 @@ def technique_texts() -> dict[str, str]:
     return {
         t["external_id"]: f"{t['name']}: {(t.get('description') or '')[:200]}" for t in live if t.get("external_id")
     }
-
-
-def family_examples(n: int, *, part: str, seed: int = 11) -> list[Example]:
-    """Alerts of held-out families: those that calibrate ("develop") and those that only report ("test")."""
-    rng = random.Random(seed)
-    families = [f for f in load_families() if f.part == part]
-    kinds = [v for v, _ in MIX]
-    weights = [w for _, w in MIX]
-    return [draw(rng.choice(families), rng.choices(kinds, weights)[0], rng.randrange(1 << 40)) for _ in range(n)]
 
 
 def develop_examples(alerts: list[LabelledAlert]) -> list[Example]:

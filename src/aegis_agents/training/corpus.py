@@ -14,6 +14,7 @@ from aegis_agents.errors import InputError
 from aegis_agents.records import Incident, Severity, Verdict
 from aegis_agents.sources import parse
 from aegis_agents.training.families import Family, Slot, Stance, load_families
+from aegis_agents.training.parts import Part
 from aegis_agents.training.render import Draft, render
 from aegis_agents.training.values import Values
 
@@ -230,3 +231,12 @@ def stream(seed: int, *, held_out: bool = False) -> Iterator[Example]:
         second = rng.choices(kinds, [w * (v != first) for v, w in MIX])[0]
         yield draw(family, first, number)
         yield draw(family, second, number)
+
+
+def family_examples(n: int, *, part: Part, seed: int = 11) -> list[Example]:
+    """Alerts of held-out families: those that calibrate ("develop") and those that only report ("test")."""
+    rng = random.Random(seed)
+    families = [f for f in load_families() if f.part == part]
+    kinds = [v for v, _ in MIX]
+    weights = [w for _, w in MIX]
+    return [draw(rng.choice(families), rng.choices(kinds, weights)[0], rng.randrange(1 << 40)) for _ in range(n)]

@@ -9,8 +9,7 @@ from aegis_agents.agents.recall import CONFIRMED
 from aegis_agents.ledger import Store
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
-from aegis_agents.training.build import family_examples
-from aegis_agents.training.corpus import Example
+from aegis_agents.training.corpus import Example, family_examples
 
 FAMILY_ALERTS = 300
 
