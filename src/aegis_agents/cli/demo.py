@@ -52,7 +52,10 @@ def run_demo(console: Console) -> None:
             console.print(f"ready in {time.perf_counter() - started:.1f} s: {aegis.context.model.version}\n")
             for name, story in _STORIES.items():
                 console.rule(Text(story), align="left")
-                show_case(console, aegis.investigate((folder / f"{name}.json").read_text("utf-8")))
+                case = aegis.investigate((folder / f"{name}.json").read_text("utf-8"))
+                show_case(console, case)
+                if name == "4_unclear":
+                    console.print(Text(f"in words: {case.summary}"))
             waiting = aegis.pending()
             console.rule(Text(f"{len(waiting)} actions wait for a person"), align="left")
             show_pending(console, waiting)
