@@ -49,7 +49,7 @@ def train(run: Path, groups: list[Group], monkeypatch: pytest.MonkeyPatch, *, st
 
     monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 1)
     monkeypatch.setattr(tune, "save", save)
-    plan = Plan(steps=4, head_steps=2, groups=1)
+    plan = Plan(steps=4, head_steps=0, groups=1)
     try:
         tune_alerts(run, {"situations": groups}, groups[:1], TECHNIQUES, plan=plan, console=QUIET)
     except Stopped:
