@@ -7,10 +7,9 @@ Alerts that share a seed differ in little but the deciding facts (minimal pairs)
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from aegis_agents.errors import InputError
 from aegis_agents.records import Incident, Severity, Verdict
 from aegis_agents.sources import parse
 from aegis_agents.training.families import Family, Slot, Stance, load_families
@@ -216,21 +215,6 @@ MIX: tuple[tuple[Verdict, float], ...] = (
     ("false_positive", 0.25),
     ("undetermined", 0.18),
 )
-
-
-def stream(seed: int, *, held_out: bool = False) -> Iterator[Example]:
-    """Endless examples of the training (or held-out) families; each seed gives two verdicts of one scenario."""
-    rng = random.Random(seed)
-    families = [f for f in load_families() if f.held_out == held_out]
-    if not families:
-        raise InputError("no scenario family to draw from", field="families", fix="add families or change the split")
-    while True:
-        family, number = rng.choice(families), rng.randrange(1 << 40)
-        kinds = [v for v, _ in MIX]
-        first = rng.choices(kinds, [w for _, w in MIX])[0]
-        second = rng.choices(kinds, [w * (v != first) for v, w in MIX])[0]
-        yield draw(family, first, number)
-        yield draw(family, second, number)
 
 
 def family_examples(n: int, *, part: Part, seed: int = 11) -> list[Example]:
