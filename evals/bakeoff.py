@@ -65,24 +65,29 @@ def bag_of_words(train: list[Example]) -> System:
     return System("bag of words", size, lambda i: model.predict_proba([text_of(i)])[0])
 
 
-def frozen_whole_text(train: list[Example], *, tuned: Path | None) -> System:
+def frozen_whole_text(train: list[Example], *, most: int, seed: int = 7) -> System:
     """One vector for the whole text (cut at 256 tokens), logistic regression; the encoder is not moved."""
+    import random
+
     import torch
     from sklearn.linear_model import LogisticRegression
 
     from aegis_agents.training.tune_facts import Texts, load_tuned
 
-    encoder, texts = load_tuned(tuned).eval(), Texts(max_tokens=256)
+    encoder, texts = load_tuned(None).eval(), Texts(max_tokens=256)
 
     def embed(what: list[str]) -> np.ndarray:
         with torch.inference_mode():
             parts = [encoder(*texts(what[i : i + 16])).numpy() for i in range(0, len(what), 16)]
         return np.concatenate(parts)
 
-    read_all, labels = _classifier(train)
+    read_all, labels = _classifier(random.Random(seed).sample(train, min(most, len(train))))
     model = LogisticRegression(max_iter=2000, C=20, class_weight="balanced").fit(embed(read_all), labels)
-    name = "whole text, MiniLM as published" if tuned is None else "whole text, our encoder"
-    return System(f"{name}, logistic regression", 90.9, lambda i: model.predict_proba(embed([text_of(i)]))[0])
+    return System(
+        "whole text, MiniLM as published, logistic regression",
+        90.9,
+        lambda i: model.predict_proba(embed([text_of(i)]))[0],
+    )
 
 
 def tuned_whole_text(train: list[Example], *, epochs: int, most: int, seed: int = 7) -> System:
@@ -93,10 +98,10 @@ def tuned_whole_text(train: list[Example], *, epochs: int, most: int, seed: int 
     from torch import nn
     from torch.nn import functional as F
 
-    from aegis_agents.training.tune_facts import Texts, load_tuned
+    from aegis_agents.training.tune_facts import Texts, half_precision, load_tuned, ready_to_train
 
     torch.manual_seed(seed)
-    encoder, texts, layer = load_tuned(None), Texts(max_tokens=256), nn.Linear(384, 4)
+    encoder, texts, layer = ready_to_train(load_tuned(None)), Texts(max_tokens=256), nn.Linear(384, 4)
     rng = random.Random(seed)
     read_all, labels = _classifier(rng.sample(train, min(most, len(train))))
     order = list(range(len(read_all)))
@@ -109,7 +114,9 @@ def tuned_whole_text(train: list[Example], *, epochs: int, most: int, seed: int 
             rng.shuffle(order)
         at = step % (len(order) // size) * size
         rows = order[at : at + size]
-        loss = F.cross_entropy(layer(encoder(*texts([read_all[i] for i in rows])) * 4), torch.from_numpy(labels[rows]))
+        with half_precision():
+            vectors = encoder(*texts([read_all[i] for i in rows])).float()
+        loss = F.cross_entropy(layer(vectors) * 4, torch.from_numpy(labels[rows]))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -225,7 +232,9 @@ def main() -> None:
     parser.add_argument(
         "--epochs", type=int, default=1, help="of the fine-tuned whole-text classifier; 0 leaves it out"
     )
-    parser.add_argument("--most", type=int, default=3000, help="alerts that it learns from; time is what limits it")
+    parser.add_argument(
+        "--most", type=int, default=3000, help="alerts that the whole-text ways learn from; time is what limits it"
+    )
     given = parser.parse_args()
     alerts = list(read_dataset(given.data))
     train = [a.example() for a in alerts if a.split == "train" and a.source in ("situations", "written")]
@@ -238,7 +247,7 @@ def main() -> None:
         ]
         cases[f"dev_cases/report ({len(rows)} alerts)"] = [(parse(r["alert"]), r["truth"]["verdict"]) for r in rows]
     model = FastModel(threads=2, cache=0)
-    systems = [evidence(model), nearest(train, model), bag_of_words(train), frozen_whole_text(train, tuned=None)]
+    systems = [evidence(model), nearest(train, model), bag_of_words(train), frozen_whole_text(train, most=given.most)]
     systems += [tuned_whole_text(train, epochs=given.epochs, most=given.most)] if given.epochs else []
     systems += [language(given.language, model)] if given.language else []
     found = {name: {s.name: measure(s, chosen) for s in systems} for name, chosen in cases.items()}

@@ -1,13 +1,14 @@
-"""The model's own speed: `python -m evals.bench.model` (needs the train extra). Writes evals/reports/model_speed.{json,md}.
+"""The model's own speed: `python -m evals.bench.model [--dev DIR]` (needs the train extra). Writes evals/reports/model_speed.{json,md}.
 
 Whole alerts in native shape, of test situations, each with a deciding field moved to the end.
 Cold: every fact is new, nothing is cached. Stream: the same queue with what repeats in it
 cached. Beside it, in the same run, one bare pass of the published MiniLM (ONNX, fp32) over the
-same text, and both in batches.
+same text, and both in batches. With --dev also the alerts of dev_cases, which are shorter.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import statistics
@@ -44,6 +45,20 @@ def queue(n: int = ALERTS) -> list[tuple[dict[str, Any], str]]:
                 alert[last] = alert.pop(last)
             found.append((alert, situation.format))
     return rng.sample(found, min(n, len(found)))
+
+
+def dev_queue(folder: Path) -> list[tuple[dict[str, Any], str]]:
+    """The alerts of dev_cases, a top-level field with a key fact last."""
+    found = []
+    for part in ("tune", "report"):
+        for line in (folder / "dev_cases" / part / "cases.jsonl").read_text("utf-8").splitlines():
+            case = json.loads(line)
+            alert, facts = case["alert"], case["truth"]["key_facts"]
+            deciding = (k for k, v in alert.items() if any(f in json.dumps(v, ensure_ascii=False) for f in facts))
+            if (last := next(deciding, None)) is not None:
+                alert[last] = alert.pop(last)
+            found.append((alert, case["source_format"]))
+    return found
 
 
 class Bare:
@@ -86,14 +101,11 @@ def _quantiles(name: str, times: list[float]) -> dict[str, float]:
     }
 
 
-def measure() -> dict[str, Any]:
-    """All figures of one run."""
-    alerts = queue()
+def measure(bare: Bare, alerts: list[tuple[dict[str, Any], str]]) -> dict[str, Any]:
+    """All figures of one queue in one run."""
     incidents = [parse(alert, format=format) for alert, format in alerts]
     texts = [json.dumps(alert, ensure_ascii=False) for alert, _ in alerts]
     read_texts = [" ; ".join(p.text for p in read(i)[0]) for i in incidents]
-    with tempfile.TemporaryDirectory(prefix="aegis-bench-") as folder:
-        bare = Bare(Path(folder))
     counter = bare.tokenizer
     counter.no_truncation()
     tokens = [len(e.ids) for e in counter.encode_batch(texts)]
@@ -125,11 +137,18 @@ def measure() -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write."""
-    found = measure()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dev", type=Path, help="the development data, for the alerts of dev_cases")
+    given = parser.parse_args()
+    queues = {"test situations": queue()} | ({"dev_cases": dev_queue(given.dev)} if given.dev else {})
+    with tempfile.TemporaryDirectory(prefix="aegis-bench-") as folder:
+        bare = Bare(Path(folder))
+    found = {name: measure(bare, alerts) for name, alerts in queues.items()}
     lines = ["# The model's speed", "", (__doc__ or "").split("\n\n")[1].replace("\n", " "), ""]
-    lines += [f"- {name}: {value}" for name, value in found.items()]
+    for queue_name, figures in found.items():
+        lines += [f"## {queue_name}", "", *(f"- {name}: {value}" for name, value in figures.items()), ""]
     (REPORTS / "model_speed.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    (REPORTS / "model_speed.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (REPORTS / "model_speed.md").write_text("\n".join(lines), "utf-8")
     print("\n".join(lines))
 
 

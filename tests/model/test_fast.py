@@ -68,6 +68,19 @@ def test_vectors_are_unit_length(model: FastModel) -> None:
     assert np.linalg.norm(model.embed_incident(parse(ALERT))) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_likeness_is_of_what_decides(model: FastModel) -> None:
+    noise = {f"counter_{i}": f"sensor build {i}" for i in range(20)}
+    attack = {"cmdline": "procdump.exe -ma lsass.exe out.dmp", "parent": "winword.exe"}
+    harmless = {"cmdline": "notepad.exe readme.txt", "parent": "explorer.exe"}
+    vector = {
+        name: model.embed_incident(parse(ALERT | noise | told))
+        for name, told in {"attack": attack, "again": attack | {"user": "other.person"}, "harmless": harmless}.items()
+    }
+    assert vector["attack"] @ vector["again"] > vector["attack"] @ vector["harmless"]
+    empty = parse({"severity": "high"}).model_copy(update={"facts": ()})
+    assert np.linalg.norm(model.embed_incident(empty)) == pytest.approx(1.0, abs=1e-4)
+
+
 def test_the_cache_changes_nothing_but_the_time() -> None:
     with_cache, without = FastModel(threads=1), FastModel(threads=1, cache=0)
     incident = parse(ALERT)

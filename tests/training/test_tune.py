@@ -19,10 +19,20 @@ from aegis_agents.model.encoder import Encoder
 from aegis_agents.training import export
 from aegis_agents.training import tune_alerts as tune
 from aegis_agents.training.alerts.situations import situation_groups
-from aegis_agents.training.groups import Group, group_stream, roughen, tell
+from aegis_agents.training.groups import (
+    MOST_VARIANTS,
+    NEAREST_PAIR,
+    Group,
+    dataset_groups,
+    group_stream,
+    roughen,
+    some_variants,
+    tell,
+)
 from aegis_agents.training.losses import auc, collate, order_loss, verdict_loss
 from aegis_agents.training.network import EvidenceHead
-from aegis_agents.training.tune_alerts import Plan, tune_alerts
+from aegis_agents.training.prepare.collect import collect
+from aegis_agents.training.tune_alerts import Plan, TechniqueBank, tune_alerts
 from aegis_agents.training.tune_facts import load_tuned
 
 QUIET = Console(quiet=True)
@@ -83,7 +93,7 @@ def test_an_alert_without_its_deciding_facts_is_undetermined(groups: list[Group]
         if before.verdict != 3 and any(s > 0 for s in before.stance):
             assert after.verdict == 3
             assert not any(s > 0 for s in after.stance)
-            assert after.technique == ""
+            assert after.techniques == ()
 
 
 def test_facts_that_relations_derive_are_never_dropped_at_random(groups: list[Group]) -> None:
@@ -91,6 +101,37 @@ def test_facts_that_relations_derive_are_never_dropped_at_random(groups: list[Gr
     for before, after in zip(groups[0], rough, strict=True):
         assert sum(t == 3 for t in after.trust) == sum(t == 3 for t in before.trust)
         assert [s for s in after.stance if s > 0] == [s for s in before.stance if s > 0]
+
+
+def test_often_the_harmless_variant_that_differs_least_comes_along(groups: list[Group]) -> None:
+    rng = random.Random(4)
+    base = groups[0][0]._replace(verdict=0, texts=("a", "b", "c"))
+    near = base._replace(verdict=1, texts=("a", "b", "d"))
+    far = [base._replace(verdict=2, texts=(f"x{i}", "y", "z")) for i in range(30)]
+    hits = sum(near in some_variants([base, *far, near], rng) for _ in range(400))
+    assert hits / 400 > NEAREST_PAIR, "by chance alone it would be one in eight"
+    assert all(len(some_variants([base, *far, near], rng)) == MOST_VARIANTS for _ in range(20))
+    assert len(some_variants([near], rng)) == 1
+
+
+def test_a_family_read_as_an_unknown_format_is_there_beside_it() -> None:
+    alerts = [a for a in collect(None) if a.source == "situations" and a.format != "generic"][:160]
+    train = dataset_groups(alerts, "train")["situations"]
+    own = {a.family for a in alerts if a.split == "train"}
+    assert len(own) < len(train) < 2 * len(own), "a fourth of them twice"
+    assert len(dataset_groups(alerts, "develop").get("situations", [])) <= len({a.family for a in alerts})
+
+
+def test_techniques_are_told_apart_from_all_others() -> None:
+    names = {"T1003": "dump", "T1078": "account", "T1059": "script"}
+    vector = dict(zip(names.values(), torch.eye(3), strict=True))
+    bank = TechniqueBank(names, lambda texts: torch.stack([vector[t] for t in texts]))
+    embed = lambda texts: torch.stack([vector[t] for t in texts]).requires_grad_()  # noqa: E731
+    right = bank.loss(torch.eye(3)[:2], [("T1003",), ("T1078",)], embed, 1)
+    wrong = bank.loss(torch.eye(3)[:2], [("T1059",), ("T1059",)], embed, 1)
+    two = bank.loss(torch.tensor([[0.7, 0.7, 0.0]]), [("T1003", "T1078")], embed, 1)
+    assert right < two < wrong
+    assert bank.loss(torch.eye(3)[:1], [("T9999",)], embed, 1) == 0.0, "a technique that nobody knows teaches nothing"
 
 
 def test_losses_fall_where_the_answer_is_right(groups: list[Group]) -> None:

@@ -10,6 +10,7 @@ from aegis_agents.agents.evidence import fact_evidence, passage_evidence, write_
 from aegis_agents.agents.narrate import narrate
 from aegis_agents.agents.planning import propose
 from aegis_agents.context import Context
+from aegis_agents.intel.crosswalk import base_technique
 from aegis_agents.records import Assessment, Conclusion
 from aegis_agents.state import IncidentState
 
@@ -21,11 +22,17 @@ UNSURE = 0.5
 
 
 def _techniques(assessment: Assessment) -> tuple[str, ...]:
-    """Named only where an attack is possible: allowed or misread activity has no technique."""
+    """Named only where an attack is possible: allowed or misread activity has no technique.
+
+    One of each base technique: the like of one another would leave no room for what else was done.
+    """
     if assessment.verdict != "true_positive":
         return ()
-    named = [t.technique for t in assessment.techniques if t.score >= TECHNIQUE_FLOOR]
-    return tuple(named[:MAX_TECHNIQUES] or [t.technique for t in assessment.techniques[:1]])
+    best: dict[str, str] = {}
+    for scored in assessment.techniques:
+        if scored.score >= TECHNIQUE_FLOOR or not best:
+            best.setdefault(base_technique(scored.technique), scored.technique)
+    return tuple(best.values())[:MAX_TECHNIQUES]
 
 
 def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:

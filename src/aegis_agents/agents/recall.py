@@ -22,8 +22,8 @@ from aegis_agents.records import VERDICTS, Assessment, Case, Verdict
 CONFIRMED = "verdict.confirmed"
 """Ledger entry: a person said what an incident was."""
 
-LIKENESS_FLOOR = 0.9
-"""Cosine below which a case says nothing: unrelated alerts of one product reach about this."""
+LIKENESS_FLOOR = 0.96
+"""Cosine below which a case says nothing: three in four alerts of one rule with another verdict stay below."""
 _MORE = 0.25
 """What each further neighbour of a side adds to the nearest one's vote, and how much at most."""
 _MOST = 1.5

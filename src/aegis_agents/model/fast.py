@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from aegis_agents.model.text import Piece, read
 from aegis_agents.records import SEVERITIES, Assessment, FactWeight, Incident, TechniqueScore
 
 _ATTACK, _AUTHORISED, _WRONG = 1, 2, 3
-_TOP_TECHNIQUES = 5
+_TOP_TECHNIQUES = 10
+_LEAST_PULL = 0.05
+"""What a fact that decides nothing counts for likeness, beside 1 for one that decides alone."""
 
 
 class _Input(NamedTuple):
@@ -34,6 +36,25 @@ def _softmax(x: NDArray[np.float32]) -> NDArray[np.float64]:
     shifted = np.exp(x.astype(np.float64) - x.max(axis=-1, keepdims=True))
     found: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
     return found
+
+
+def _head_input(batch: list[_Input]) -> dict[str, NDArray[Any]]:
+    n = max(1, max(len(item.pieces) for item in batch))
+    facts = np.zeros((len(batch), n, WIDTH), np.float32)
+    trust = np.zeros((len(batch), n), np.int64)
+    mask = np.zeros((len(batch), n), np.float32)
+    for row, item in enumerate(batch):
+        k = len(item.pieces)
+        facts[row, :k], mask[row, :k] = item.vectors, 1.0
+        trust[row, :k] = [p.trust for p in item.pieces]
+    return {"facts": facts, "trust": trust, "mask": mask}
+
+
+def _weigh(stance: NDArray[np.float32]) -> NDArray[np.float64]:
+    """From logits (B, N, 4): what speaks for an attack less what speaks against, -1 to 1."""
+    shares = _softmax(stance)
+    weights: NDArray[np.float64] = shares[:, :, _ATTACK] - shares[:, :, _AUTHORISED] - shares[:, :, _WRONG]
+    return weights
 
 
 class FastModel:
@@ -75,9 +96,17 @@ class FastModel:
         return list(self._technique_ids), self._technique_vectors
 
     def embed_incident(self, incident: Incident) -> Vectors:
-        """The mean direction of what the incident says, shape (384,), for finding similar ones."""
+        """The direction of what the incident says, shape (384,), for finding similar ones.
+
+        Facts count by how much they decide: two alerts of one rule are alike in all else.
+        """
         pieces, _ = read(incident)
-        mean = self._encoder.encode([incident.title, *(p.text for p in pieces)]).mean(axis=0)
+        if not pieces:
+            return self._encoder.encode([incident.title])[0]
+        vectors = self._encoder.encode([p.text for p in pieces])
+        (stance,) = self._head.run(["stance"], _head_input([_Input(pieces, vectors, 0)]))
+        pull = _LEAST_PULL + np.abs(_weigh(stance)[0])
+        mean = (vectors * pull[:, None]).sum(axis=0)
         unit: Vectors = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
         return unit
 
@@ -107,17 +136,8 @@ class FastModel:
         return _Input(pieces, self._encoder.encode([p.text for p in pieces]), skipped)
 
     def _judge(self, batch: list[_Input]) -> list[Assessment]:
-        n = max(1, max(len(item.pieces) for item in batch))
-        facts = np.zeros((len(batch), n, WIDTH), np.float32)
-        trust = np.zeros((len(batch), n), np.int64)
-        mask = np.zeros((len(batch), n), np.float32)
-        for row, item in enumerate(batch):
-            k = len(item.pieces)
-            facts[row, :k], mask[row, :k] = item.vectors, 1.0
-            trust[row, :k] = [p.trust for p in item.pieces]
-        verdict, severity, technique, stance = self._head.run(None, {"facts": facts, "trust": trust, "mask": mask})
-        shares = _softmax(stance)
-        weights = shares[:, :, _ATTACK] - shares[:, :, _AUTHORISED] - shares[:, :, _WRONG]
+        verdict, severity, technique, stance = self._head.run(None, _head_input(batch))
+        weights = _weigh(stance)
         closeness = technique @ self._technique_vectors.T
         return [
             self._answer(item, verdict[row], severity[row], weights[row], closeness[row])

@@ -2,7 +2,7 @@
 
 What carries no meaning by itself (opaque ids, clocks, what the vendor thinks of the
 severity) is left out, and the assessment says how many facts that were. Within a value,
-addresses, dates, hashes and long numbers are read as what kind they are: which one it is
+addresses, dates, hashes, long numbers and persons are read as what kind they are: which one it is
 matters only against another fact, and that is compared exactly elsewhere (derived facts).
 A long value is read in several pieces, so that nothing is lost to truncation.
 """
@@ -14,6 +14,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from aegis_agents.model.names import names_as_kinds
 from aegis_agents.records import Fact, Incident
 from aegis_agents.records.incident import Trust
 
@@ -169,10 +170,11 @@ def read(incident: Incident) -> tuple[list[Piece], int]:
     """The pieces that the model reads, in the order of the facts, and how many facts were left out."""
     pieces: list[Piece] = []
     skipped = 0
+    unnamed = names_as_kinds(incident)
     for fact in incident.facts:
         if is_meaningless(fact):
             skipped += 1
             continue
         name, trust = field_name(fact.path), DERIVED_INDEX if fact.derived else TRUST_INDEX[fact.trust]
-        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(plain_value(fact.value))]
+        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(plain_value(unnamed(fact.value)))]
     return pieces, skipped

@@ -92,13 +92,18 @@ STANDARD_AIM = Aim()
 
 
 def fit(
-    scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, fitted_on: str = ""
-) -> Calibration:
+    scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, keep: Calibration | None = None,
+    fitted_on: str = "",
+) -> Calibration:  # fmt: skip
     """Temperature and bounds on `scored`; then the thresholds whose greatest shortfall from `aim` is least.
 
-    Thresholds are chosen on `choose_on` where it is given. At least COVERAGE of the alerts stay decided.
+    Thresholds are chosen on `choose_on` where it is given, and are those of `keep` where that is
+    given. At least COVERAGE of the alerts stay decided.
     """
     temperature = round(fit_temperature(scored), 4)
+    if keep is not None:
+        kept = keep.model_copy(update={"temperature": temperature, "fitted_on": fitted_on})
+        return kept.model_copy(update=_bounds(kept, scored))
     chosen = choose_on or scored
     best: tuple[tuple[float, float], Calibration] | None = None
     for above in (0.35, 0.4, 0.45, 0.5, 0.6):
@@ -168,11 +173,11 @@ def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> f
 
 def calibrate_folder(
     out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim = STANDARD_AIM,
-    choose_on: Sequence[Example] = (), console: Console,
+    choose_on: Sequence[Example] = (), keep: Calibration | None = None, console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate the model whose other files lie in `out` as they are, quantised and all; write its manifest.
 
-    Returns `about` with the figures on `develop` and the manifest's SHA-256.
+    `keep` gives the thresholds of another calibration, instead of choosing them. Returns `about` with the figures on `develop` and the manifest's SHA-256.
     """
     _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
     digest = write_manifest(out, name, about)
@@ -181,7 +186,7 @@ def calibrate_folder(
     said = ", ".join(f"{n} {k}" for k, n in sorted(Counter(e.source for e in develop).items()))
     if choose_on:
         said += f"; thresholds on {len(choose_on)} {choose_on[0].source}"
-    fitted = fit(scored, aim=aim, choose_on=others, fitted_on=said)
+    fitted = fit(scored, aim=aim, choose_on=others, keep=keep, fitted_on=said)
     _write(out, fitted)
     figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}
     console.print(f"held-out families and situations: {figures}, temperature {fitted.temperature}", highlight=False)

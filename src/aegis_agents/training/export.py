@@ -29,6 +29,8 @@ def export_encoder(encoder: FactEncoder, file: Path, ranges: Sequence[str] | Non
 
     Uses the dynamo exporter: the TorchScript one gave wrong vectors for this model.
     """
+    bert: Any = encoder.bert
+    bert.set_attn_implementation("sdpa")  # what the runtime fuses best
     tokens = torch.ones(2, 16, dtype=torch.long)
     batch, length = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("length", min=2, max=512)
     program: Any = torch.onnx.export(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+from zlib import crc32
 
 from aegis_agents.model.text import DERIVED_INDEX, read
 from aegis_agents.records import SEVERITIES, VERDICTS
@@ -31,7 +32,7 @@ class Told(NamedTuple):
     stance: tuple[int, ...]
     verdict: int
     severity: int
-    technique: str
+    techniques: tuple[str, ...]
     family: str
 
 
@@ -47,14 +48,16 @@ def tell(example: Example, *, any_benign: bool = False) -> Told:
         tuple(stance[p.fact] for p in pieces),
         NOT_AN_ATTACK if loose else verdict,
         -1 if loose else SEVERITIES.index(example.severity),
-        next(iter(example.techniques), ""),
+        example.techniques,
         example.family,
     )
 
 
 Group = list[Told]
-MOST_VARIANTS = 4
+MOST_VARIANTS = 5
 """Of one group in one step; another time others are drawn."""
+NEAREST_PAIR = 0.5
+"""Share of groups from which an attack and the harmless variant that differs least from it are taken together."""
 
 
 def roughen(
@@ -95,7 +98,7 @@ def roughen(
                 stance=tuple(told.stance[i] for i in kept),
                 verdict=VERDICTS.index("undetermined") if bare else told.verdict,
                 severity=-1 if bare else told.severity,
-                technique="" if bare else told.technique,
+                techniques=() if bare else told.techniques,
             )
         )
     return found
@@ -109,7 +112,10 @@ def family_group(rng: random.Random, *, held_out: bool) -> Group:
 
 
 def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, list[Group]]:
-    """The alerts of one part of a prepared set, by kind: a family's variants together, outside alerts by the handful."""
+    """The alerts of one part of a prepared set, by kind: a family's variants together, outside alerts by the handful.
+
+    Every fourth family to train on is there a second time, read as if nobody knew its format.
+    """
     own: dict[str, dict[str, Group]] = {}
     outside: dict[str, Group] = {}
     for alert in alerts:
@@ -118,8 +124,12 @@ def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, l
         told = tell(alert.example(), any_benign=not alert.verdict_known)
         if alert.outside:
             outside.setdefault(alert.source, []).append(told)
-        else:
-            own.setdefault(alert.source, {}).setdefault(alert.family, []).append(told)
+            continue
+        families = own.setdefault(alert.source, {})
+        families.setdefault(alert.family, []).append(told)
+        if split == "train" and alert.format != "generic" and crc32(alert.family.encode()) % 4 == 0:
+            unknown = tell(alert.example("generic"), any_benign=not alert.verdict_known)
+            families.setdefault(f"{alert.family} in an unknown format", []).append(unknown)
     found = {kind: [part for group in families.values() for part in _parts(group)] for kind, families in own.items()}
     real = [part for source in sorted(outside) for part in _parts(_mixed(outside[source]))]
     return found | ({"real": real} if real else {})
@@ -162,4 +172,18 @@ def group_stream(fixed: dict[str, list[Group]], seed: int, *, names: float = 0.1
         if not waiting.get(kind):
             waiting[kind] = rng.sample(fixed[kind], len(fixed[kind]))
         group = waiting[kind].pop()
-        yield roughen(rng.sample(group, min(MOST_VARIANTS, len(group))), rng, names=names)
+        yield roughen(some_variants(group, rng), rng, names=names)
+
+
+def some_variants(group: Group, rng: random.Random) -> Group:
+    """At most MOST_VARIANTS of a group, often with a pair that little tells apart."""
+    chosen: list[int] = []
+    attacks = [i for i, told in enumerate(group) if told.verdict == 0]
+    harmless = [i for i, told in enumerate(group) if told.verdict not in (0, VERDICTS.index("undetermined"))]
+    if attacks and harmless and rng.random() < NEAREST_PAIR:
+        one = rng.choice(attacks)
+        texts = set(group[one].texts)
+        chosen = [one, min(harmless, key=lambda i: len(texts.symmetric_difference(group[i].texts)))]
+    rest = [i for i in range(len(group)) if i not in chosen]
+    chosen += rng.sample(rest, min(MOST_VARIANTS - len(chosen), len(rest)))
+    return [group[i] for i in chosen]

@@ -85,7 +85,7 @@ def order_loss(logits: Tensor, batch: Batch) -> Tensor:
 
 def alert_loss(out: HeadOutput, batch: Batch) -> Tensor:
     """What a batch of alerts costs, techniques apart."""
-    loss = verdict_loss(out.verdict, batch.verdict) + 0.4 * order_loss(out.verdict, batch)
+    loss = verdict_loss(out.verdict, batch.verdict) + 0.6 * order_loss(out.verdict, batch)
     weight = torch.tensor([0.4, 1.0, 1.0, 1.0])
     if (batch.stance >= 0).any():
         loss = loss + 0.6 * F.cross_entropy(out.stance.flatten(0, 1), batch.stance.flatten(), weight, ignore_index=-1)

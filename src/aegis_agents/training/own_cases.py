@@ -7,6 +7,7 @@ cases kept back for the promotion gate are never trained on.
 
 from __future__ import annotations
 
+import json
 import secrets
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from aegis_agents.errors import InputError
 from aegis_agents.ledger import Store
+from aegis_agents.model.calibration import Calibration
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.model.files import FILES, WeightFiles, read_weights
 from aegis_agents.model.registry import current
@@ -103,4 +105,6 @@ def tune_on(
         (out / file).write_bytes(files.contents[file])
     export.export_head(head.eval(), out / "head.onnx")
     about = {"adapted_from": files.version, "own_cases": len(own)}
-    return calibrate.calibrate_folder(out, name, about, develop_examples(ours), console=console)
+    # Thresholds say what a missed attack costs against a false alarm, which the cases do not change.
+    before = Calibration(**json.loads(files.contents["calibration.json"]))
+    return calibrate.calibrate_folder(out, name, about, develop_examples(ours), keep=before, console=console)

@@ -2,7 +2,7 @@
 
 A step reads several groups of alerts that differ in little but the deciding facts, and
 encodes each distinct text once. Losses: verdict, order of attack scores within a group,
-stance of each fact, severity, and technique as InfoNCE against ATT&CK texts.
+stance of each fact, severity, and technique against all of ATT&CK's texts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from aegis_agents.training.groups import Group, Told, family_group, group_stream
+from aegis_agents.training.groups import Group, family_group, group_stream
 from aegis_agents.training.losses import Batch, alert_loss, attack_score, auc, collate, verdict_loss
 from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
-from aegis_agents.training.tune_facts import FROZEN_LAYERS, Texts, encode_texts, load_tuned
+from aegis_agents.training.tune_facts import Texts, encode_texts, load_tuned, ready_to_train
 
 CHECKPOINT_EVERY = 25
 WARM_GROUPS = 200
@@ -34,10 +34,12 @@ class Plan(NamedTuple):
 
     steps: int = 1000
     head_steps: int = 800
-    groups: int = 6
+    groups: int = 8
     rate: float = 8e-5
     head_times: float = 4.0
     dropout: float = 0.2
+    technique: float = 0.4
+    """Weight of the technique among the losses."""
     average: float = 0.98
     """Decay of the running mean of the weights, which is what is measured and kept (Polyak and Juditsky 1992)."""
     seed: int = 7
@@ -51,11 +53,7 @@ class AlertTuner(nn.Module):
 
     def __init__(self, encoder: FactEncoder, dropout: float) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, EvidenceHead(dropout)
-        bert = encoder.bert
-        for module in (bert.embeddings, *bert.encoder.layer[:FROZEN_LAYERS]):  # type: ignore[union-attr,index]
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
+        self.encoder, self.head = ready_to_train(encoder), EvidenceHead(dropout)
 
 
 def read_batch(head: EvidenceHead, vectors: Tensor, batch: Batch) -> HeadOutput:
@@ -66,18 +64,37 @@ def read_batch(head: EvidenceHead, vectors: Tensor, batch: Batch) -> HeadOutput:
     return output
 
 
-def technique_loss(
-    tuner: AlertTuner, texts: Texts, out: HeadOutput, alerts: list[Told], technique_texts: dict[str, str], step: int
-) -> Tensor:
-    """InfoNCE of the alerts' techniques against each other's texts and 16 drawn ones."""
-    named = [i for i, told in enumerate(alerts) if told.technique in technique_texts]
-    if not named:
-        return out.technique.sum() * 0.0
-    drawn = random.Random(step).sample(sorted(technique_texts), 16)
-    choices = sorted({alerts[i].technique for i in named} | set(drawn))
-    against = encode_texts(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
-    target = torch.tensor([choices.index(alerts[i].technique) for i in named])
-    return F.cross_entropy(out.technique[named] @ against.T * 20.0, target)
+class TechniqueBank:
+    """The vectors of all technique texts, as of when each was last encoded: negatives that cost nothing.
+
+    A memory bank (Wu et al. 2018, "Unsupervised feature learning via non-parametric instance
+    discrimination"), renewed by `FRESH` drawn techniques a step and by those that are asked for.
+    """
+
+    FRESH = 16
+    SHARPNESS = 20.0
+
+    def __init__(self, texts: dict[str, str], embed: Callable[[list[str]], Tensor]) -> None:
+        self.ids, self.texts = list(texts), texts
+        self.at = {technique: i for i, technique in enumerate(self.ids)}
+        with torch.no_grad():
+            self.vectors = torch.cat([embed(list(texts.values())[i : i + 64]) for i in range(0, len(texts), 64)])
+
+    def loss(self, queries: Tensor, wanted: list[tuple[str, ...]], embed: Callable[[list[str]], Tensor], step: int) -> Tensor:  # fmt: skip
+        """Cross-entropy of each query (n, 384) over all techniques, its own ones sharing the target."""
+        rows = [[self.at[t] for t in own if t in self.at] for own in wanted]
+        named = [i for i, row in enumerate(rows) if row]
+        if not named:
+            return queries.sum() * 0.0
+        drawn = random.Random(step).sample(range(len(self.ids)), min(self.FRESH, len(self.ids)))
+        fresh = sorted({at for row in rows for at in row} | set(drawn))
+        encoded = embed([self.texts[self.ids[i]] for i in fresh])
+        table = self.vectors.index_copy(0, torch.tensor(fresh), encoded)
+        self.vectors = table.detach()
+        target = torch.zeros(len(named), len(self.ids))
+        for at, i in enumerate(named):
+            target[at, rows[i]] = 1.0 / len(rows[i])
+        return F.cross_entropy(queries[named] @ table.T * self.SHARPNESS, target)
 
 
 def tune_head(
@@ -149,10 +166,21 @@ def tune_alerts(
         console.print(f"resuming alerts at step {start}")
     elif plan.head_steps and "tuner" not in begun:
         tuner.eval()
-        embed = partial(encode_texts, tuner.encoder, texts)
         draw = random.Random(plan.seed)
         some = {kind: draw.sample(groups, min(WARM_GROUPS, len(groups))) for kind, groups in fixed.items()}
-        tune_head(tuner.head, embed, some, steps=plan.head_steps, seed=plan.seed, console=console)
+        tune_head(
+            tuner.head,
+            partial(encode_texts, tuner.encoder, texts),
+            some,
+            steps=plan.head_steps,
+            seed=plan.seed,
+            console=console,
+        )
+    tuner.eval()
+    embed = partial(encode_texts, tuner.encoder, texts)
+    bank = TechniqueBank(technique_texts, embed)
+    if file.exists():
+        bank.vectors = saved["techniques"]
     source = group_stream(fixed, plan.seed)
     for _ in range(start * plan.groups):
         next(source)
@@ -164,11 +192,9 @@ def tune_alerts(
         batch = collate(groups)
         tuner.train()
         torch.manual_seed(plan.seed * 1_000_003 + step)  # a resumed run drops the same units
-        vectors = encode_texts(tuner.encoder, texts, batch.texts)
-        out = read_batch(tuner.head, vectors, batch)
-        loss = alert_loss(out, batch)
-        alerts = [told for group in groups for told in group]
-        loss = loss + 0.2 * technique_loss(tuner, texts, out, alerts, technique_texts, step)
+        out = read_batch(tuner.head, embed(batch.texts), batch)
+        wanted = [told.techniques for group in groups for told in group]
+        loss = alert_loss(out, batch) + plan.technique * bank.loss(out.technique, wanted, embed, step)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(tuner.parameters(), 1.0)
@@ -185,7 +211,7 @@ def tune_alerts(
                     best = found.auc
                     save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
             state = {"tuner": tuner.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            save(state | {"step": done, "best": best}, file)
+            save(state | {"techniques": bank.vectors, "step": done, "best": best}, file)
     return run / "best.pt"
 
 

@@ -48,9 +48,10 @@ class LabelledAlert(Record):
         """SHA-256 over the alert as canonical JSON."""
         return hashlib.sha256(json.dumps(self.alert, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
-    def example(self) -> Example:
-        """The alert as the trainer reads it."""
-        incident = parse(self.alert, format=self.format)
+    def example(self, format: str | None = None) -> Example:
+        """The alert as the trainer reads it; `format` reads it as another one's ("generic": as nobody knows it)."""
+        format = format or self.format
+        incident = parse(self.alert, format=format)
         if self.sides is None:
             stances = (-1,) * len(incident.facts)
         else:
@@ -61,7 +62,7 @@ class LabelledAlert(Record):
         techniques = self.techniques if self.verdict == "true_positive" else ()
         severity = self.severity or "informational"
         return Example(
-            incident, self.verdict, severity, techniques, stances, self.family, self.source, self.alert, self.format
+            incident, self.verdict, severity, techniques, stances, self.family, self.source, self.alert, format
         )
 
 

@@ -1,0 +1,37 @@
+"""Persons and machine numbers are read as kinds; names that say what something is are read as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from aegis_agents.model.text import read
+from aegis_agents.sources import parse
+
+
+def said(**alert: str) -> str:
+    return " | ".join(p.text for p in read(parse({"id": "n-1", **alert}))[0])
+
+
+def test_who_it_was_and_which_machine_changes_nothing() -> None:
+    one = said(user="maria.berg", hostname="LT-FIN-0412", note="maria.berg opened it on LT-FIN-0412")
+    other = said(user="Tomas_Ek", hostname="LT-FIN-77", note="Tomas_Ek opened it on LT-FIN-77")
+    assert one == other
+    assert "person opened it on LT-FIN" in one
+
+
+@pytest.mark.parametrize("name", ["svc_backup", "root", "DBA-Team", "build.agent", "x1", "administrator"])
+def test_a_name_that_says_what_it_is_stays(name: str) -> None:
+    assert name in said(user=name)
+
+
+def test_a_mail_address_keeps_its_domain_and_a_domain_account_its_domain() -> None:
+    assert "person@partner.example" in said(user="maria.berg@partner.example")
+    assert said(user="CORP\\maria.berg").endswith("person")
+
+
+def test_a_name_inside_another_word_stays() -> None:
+    assert "olafsson.exe" in said(user="olaf", process="C:\\tools\\olafsson.exe")
+
+
+def test_names_are_data_and_never_a_pattern() -> None:
+    assert "anything" in said(user="a.*b", hostname="h.+1(", note="anything")
