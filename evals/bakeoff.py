@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -67,8 +68,6 @@ def bag_of_words(train: list[Example]) -> System:
 
 def frozen_whole_text(train: list[Example], *, most: int, seed: int = 7) -> System:
     """One vector for the whole text (cut at 256 tokens), logistic regression; the encoder is not moved."""
-    import random
-
     import torch
     from sklearn.linear_model import LogisticRegression
 
@@ -92,8 +91,6 @@ def frozen_whole_text(train: list[Example], *, most: int, seed: int = 7) -> Syst
 
 def tuned_whole_text(train: list[Example], *, epochs: int, most: int, seed: int = 7) -> System:
     """MiniLM fine-tuned on whole texts (cut at 256 tokens), a linear layer over its mean."""
-    import random
-
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -235,10 +232,12 @@ def main() -> None:
     parser.add_argument(
         "--most", type=int, default=3000, help="alerts that the whole-text ways learn from; time is what limits it"
     )
+    parser.add_argument("--judged", type=int, default=600, help="test alerts that every way judges, drawn at random")
     given = parser.parse_args()
     alerts = list(read_dataset(given.data))
     train = [a.example() for a in alerts if a.split == "train" and a.source in ("situations", "written")]
-    held_out = [e for _, _, told in test_situations() for e in told]
+    every = [e for _, _, told in test_situations() for e in told]
+    held_out = random.Random(9).sample(every, min(given.judged, len(every)))
     cases = {f"test situations ({len(held_out)} alerts)": [(e.incident, str(e.verdict)) for e in held_out]}
     if given.dev:
         rows = [

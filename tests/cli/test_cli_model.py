@@ -282,10 +282,27 @@ def test_training_on_a_set_that_was_not_prepared_says_how_to_prepare_one(tmp_pat
     assert "aegis train prepare" in done.stderr
 
 
+@pytest.mark.usefixtures("home")
+def test_a_folder_without_what_is_needed_is_named(tmp_path: Path) -> None:
+    for package in ("torch", "peft", "detect_secrets", "presidio_analyzer", "sklearn"):
+        pytest.importorskip(package, reason="needs the train extra")
+    prepared = aegis("train", "prepare", "--out", str(tmp_path / "out"), "--sources", str(tmp_path))
+    assert prepared.exit_code == 1
+    assert "aegis: sources: ait-ads is not in" in prepared.stderr
+    tuned = aegis("train", "language", "--run", str(tmp_path / "run"), "--base", str(tmp_path))
+    assert tuned.exit_code == 1
+    assert "aegis: base:" in tuned.stderr
+    assert "aegis model setup" in tuned.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("--steps", "0"), "--steps"), (("--detection", "1.5"), "--detection"), (("backwards",), "backwards")],
-)
+    [
+        (("--steps", "0"), "--steps"), (("--detection", "1.5"), "--detection"), (("backwards",), "backwards"),
+        (("--choose-on", "nothing.jsonl"), "nothing.jsonl"), (("prepare", "--out", "x", "--sources", "nothing"), "nothing"),
+        (("language", "--run", "x", "--base", "nothing"), "nothing"),
+    ],
+)  # fmt: skip
 @pytest.mark.usefixtures("home")
 def test_wrong_arguments_of_training_are_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
     done = aegis("train", *arguments)

@@ -13,7 +13,10 @@ from aegis_agents.cli.spoken import SettingsFile, needs_extra, print_json, spoke
 def evaluate_model(
     suite: Annotated[list[str] | None, typer.Option("--suite", help="Only this one; may be given again.")] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="A folder with the outside data that some suites need.")
+        Path | None,
+        typer.Option(
+            "--data", exists=True, file_okay=False, help="A folder with the outside data that some suites need."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where the report and its plot go.")] = None,
     settings: SettingsFile = None,

@@ -12,7 +12,13 @@ from aegis_agents.cli.spoken import SettingsFile, needs_extra, spoken_errors
 train_app = typer.Typer(help="Prepare data and fine-tune (needs the train extra).")
 
 Sources = Annotated[
-    Path | None, typer.Option("--sources", help="A folder with outside data (AIT-ADS, Sigma); none does without.")
+    Path | None,
+    typer.Option(
+        "--sources",
+        exists=True,
+        file_okay=False,
+        help="A folder with outside data (AIT-ADS, Sigma); none does without.",
+    ),
 ]
 
 
@@ -47,7 +53,12 @@ def train(
     ] = 0.75,
     choose_on: Annotated[
         Path | None,
-        typer.Option("--choose-on", help="JSON Lines of {alert, truth: {verdict}} to choose thresholds on."),
+        typer.Option(
+            "--choose-on",
+            exists=True,
+            dir_okay=False,
+            help="JSON Lines of {alert, truth: {verdict}} to choose thresholds on.",
+        ),
     ] = None,
     seed: int = 7,
     settings: SettingsFile = None,
@@ -107,7 +118,13 @@ def prepare_data(
 def language(
     run: Annotated[Path, typer.Option("--run", help="Where checkpoints and the adapter go.")],
     base: Annotated[
-        Path | None, typer.Option("--base", help="A folder with a base of your own (default: `aegis model setup`'s).")
+        Path | None,
+        typer.Option(
+            "--base",
+            exists=True,
+            file_okay=False,
+            help="A folder with a base of your own (default: `aegis model setup`'s).",
+        ),
     ] = None,
     quantise: Annotated[
         Literal["none", "int8", "nf4"], typer.Option("--quantise", help="Load the base so (QLoRA); meant for a GPU.")

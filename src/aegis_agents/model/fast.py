@@ -101,11 +101,11 @@ class FastModel:
         Facts count by how much they decide: two alerts of one rule are alike in all else.
         """
         pieces, _ = read(incident)
-        if not pieces:
-            return self._encoder.encode([incident.title])[0]
-        vectors = self._encoder.encode([p.text for p in pieces])
-        (stance,) = self._head.run(["stance"], _head_input([_Input(pieces, vectors, 0)]))
-        pull = _LEAST_PULL + np.abs(_weigh(stance)[0])
+        vectors = self._encoder.encode([p.text for p in pieces] or [incident.title])
+        pull = np.ones(1)
+        if pieces:
+            (stance,) = self._head.run(["stance"], _head_input([_Input(pieces, vectors, 0)]))
+            pull = _LEAST_PULL + np.abs(_weigh(stance)[0])
         mean = (vectors * pull[:, None]).sum(axis=0)
         unit: Vectors = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
         return unit

@@ -114,7 +114,8 @@ def make_card(weights: Path, reports: Path) -> str:
         if isinstance(figures, dict):
             lines += _section(f"Suite: {name}", "aegis eval", _figures(figures))
     lines += _section("Bake-off", "python -m evals.bakeoff", _bakeoff(reports))
-    lines += _section("Speed", "python -m evals.bench.model", _figures(_read(reports / "model_speed.json")))
+    for queue, figures in _read(reports / "model_speed.json").items():
+        lines += _section(f"Speed: {queue}", "python -m evals.bench.model", _figures(figures))
     lines += _section("Memory", "python -m evals.memory_stream", _figures(_read(reports / "memory.json")))
     lines += _section("One organisation's own cases (OT)", "python -m evals.own_domain", _own_domain(reports))
     lines += _section(

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from aegis_agents.errors import InputError
 from aegis_agents.model.language.adapter import digest_of
 from aegis_agents.model.language.local import Quantise
 from aegis_agents.model.protocol import IncidentModel
@@ -29,9 +30,11 @@ def run_language(
 ) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and compare it on `held_out` alerts of situations never trained on; figures go to `run`/language.json.
 
-    `model` ranks the facts that the language model sees, as it does in serving.
+    `model` ranks the facts that the language model sees, as it does in serving. Raises InputError where `base` holds none.
     """
     console = console or Console(stderr=True)
+    if not (base / "config.json").is_file():
+        raise InputError(f"{base} holds no language model", field="base", fix="run `aegis model setup`, or give --base")
     console.print("reading lessons")
     adapter = tune_language(
         base, run, lessons(_alerts("train"), model), plan=LanguagePlan(steps=steps, rank=rank), quantise=quantise, console=console

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from aegis_agents.errors import InputError
 from aegis_agents.training.alerts import coherent_groups
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
@@ -63,10 +64,19 @@ def label(example: Example, source: Source, split: Split) -> LabelledAlert:
 
 
 def collect(data: Path | None) -> Iterator[LabelledAlert]:
-    """All alerts of all sources; those from outside only where `data` names a folder that has them."""
+    """All alerts of all sources; those from outside only where `data` names a folder, which must have all of them.
+
+    Raises InputError where it lacks one.
+    """
     for source in SOURCES:
         if source.needs_data and data is None:
             continue
         for held_out in (False, True):
-            for example in source.read(data, held_out):
-                yield label(example, source, "develop" if held_out else "train")
+            try:
+                for example in source.read(data, held_out):
+                    yield label(example, source, "develop" if held_out else "train")
+            except FileNotFoundError as error:
+                raise InputError(
+                    f"{source.name} is not in {data}: {error.filename} is missing", field="sources",
+                    fix="put it there, or prepare without --sources",
+                ) from error  # fmt: skip

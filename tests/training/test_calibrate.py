@@ -1,0 +1,39 @@
+"""Thresholds are chosen where they are asked to be, and kept where they are given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mapie", reason="needs the train extra")
+pytest.importorskip("scipy", reason="needs the train extra")
+
+from aegis_agents.model.calibration import Calibration
+from aegis_agents.training.calibrate import Scored, count, fit
+
+
+def scored(shift: float, n: int = 240) -> Scored:
+    """Alerts of 60 families, attacks and harmless by turns, whose log-odds of an attack lie `shift` off."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(n) % 2
+    attack = np.where(labels == 0, 1.2, -1.2) + rng.normal(0, 1, n) + shift
+    logits = np.stack([attack, np.zeros(n), np.full(n, -1.0), np.full(n, -3.0)], axis=1)
+    return Scored(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), labels, [f"f{i % 60}" for i in range(n)])
+
+
+def test_thresholds_are_chosen_on_what_is_named() -> None:
+    here = fit(scored(0.0))
+    elsewhere = fit(scored(0.0), choose_on=scored(-1.5))
+    assert elsewhere.missed_attack_cost > here.missed_attack_cost, "attacks that look harmless there must count more"
+    assert elsewhere.temperature == here.temperature
+    assert count(elsewhere, scored(-1.5)).detection > count(here, scored(-1.5)).detection
+
+
+def test_thresholds_that_are_given_are_kept_and_all_else_is_fitted() -> None:
+    before = Calibration(temperature=3.0, undetermined_above=0.55, missed_attack_cost=3.3, fitted_on="before")
+    kept = fit(scored(0.0), keep=before, fitted_on="now")
+    assert (kept.undetermined_above, kept.missed_attack_cost) == (0.55, 3.3)
+    assert kept.temperature == fit(scored(0.0)).temperature != 3.0
+    assert kept.fitted_on == "now"
+    assert kept.bounds
+    assert kept.bounds_families == 60
