@@ -29,6 +29,18 @@ def test_a_mail_address_keeps_its_domain_and_a_domain_account_its_domain() -> No
     assert said(user="CORP\\maria.berg").endswith("person")
 
 
+@pytest.mark.parametrize("name", ["lsass", "mimikatz", "evil.exe"])
+def test_an_account_that_is_named_after_evidence_hides_none(name: str) -> None:
+    found = said(user=name, process_name=name, command_line=f"procdump.exe -ma {name} C:\\tools\\{name} out.dmp")
+    assert f"procdump.exe -ma {name} C:\\tools\\{name} out.dmp" in found
+    assert f"process name: {name}" in found
+
+
+def test_a_home_directory_is_a_persons() -> None:
+    assert "C:\\Users\\person\\run.exe" in said(user="maria.berg", process_path="C:\\Users\\maria.berg\\run.exe")
+    assert "/home/person/x" in said(user="maria.berg", file="/home/maria.berg/x")
+
+
 def test_a_name_inside_another_word_stays() -> None:
     assert "olafsson.exe" in said(user="olaf", process="C:\\tools\\olafsson.exe")
 

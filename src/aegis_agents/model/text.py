@@ -170,11 +170,11 @@ def read(incident: Incident) -> tuple[list[Piece], int]:
     """The pieces that the model reads, in the order of the facts, and how many facts were left out."""
     pieces: list[Piece] = []
     skipped = 0
-    unnamed = names_as_kinds(incident)
+    said = names_as_kinds(incident)
     for fact in incident.facts:
         if is_meaningless(fact):
             skipped += 1
             continue
         name, trust = field_name(fact.path), DERIVED_INDEX if fact.derived else TRUST_INDEX[fact.trust]
-        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(plain_value(unnamed(fact.value)))]
+        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(plain_value(said(fact)))]
     return pieces, skipped
