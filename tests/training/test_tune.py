@@ -32,7 +32,7 @@ from aegis_agents.training.groups import (
 from aegis_agents.training.losses import auc, collate, order_loss, verdict_loss
 from aegis_agents.training.network import EvidenceHead
 from aegis_agents.training.prepare.collect import collect
-from aegis_agents.training.tune_alerts import Plan, TechniqueBank, tune_alerts
+from aegis_agents.training.tune_alerts import Anchor, Plan, tune_alerts
 from aegis_agents.training.tune_facts import load_tuned
 
 QUIET = Console(quiet=True)
@@ -124,14 +124,21 @@ def test_a_family_read_as_an_unknown_format_is_there_beside_it() -> None:
 
 def test_techniques_are_told_apart_from_all_others() -> None:
     names = {"T1003": "dump", "T1078": "account", "T1059": "script"}
-    vector = dict(zip(names.values(), torch.eye(3), strict=True))
-    bank = TechniqueBank(names, lambda texts: torch.stack([vector[t] for t in texts]))
-    embed = lambda texts: torch.stack([vector[t] for t in texts]).requires_grad_()  # noqa: E731
-    right = bank.loss(torch.eye(3)[:2], [("T1003",), ("T1078",)], embed, 1)
-    wrong = bank.loss(torch.eye(3)[:2], [("T1059",), ("T1059",)], embed, 1)
-    two = bank.loss(torch.tensor([[0.7, 0.7, 0.0]]), [("T1003", "T1078")], embed, 1)
+    vector = dict(zip([*names.values(), "more"], torch.eye(4), strict=True))
+
+    def embed(texts: list[str]) -> torch.Tensor:
+        return torch.stack([vector[t] for t in texts])
+
+    anchor = Anchor(names, ["more"], embed)
+    right = anchor.technique_loss(torch.eye(4)[:2], [("T1003",), ("T1078",)])
+    wrong = anchor.technique_loss(torch.eye(4)[:2], [("T1059",), ("T1059",)])
+    two = anchor.technique_loss(torch.tensor([[0.7, 0.7, 0.0, 0.0]]), [("T1003", "T1078")])
     assert right < two < wrong
-    assert bank.loss(torch.eye(3)[:1], [("T9999",)], embed, 1) == 0.0, "a technique that nobody knows teaches nothing"
+    assert anchor.technique_loss(torch.eye(4)[:1], [("T9999",)]) == 0.0, "what nobody knows teaches nothing"
+    assert anchor.drift(embed, 1) == 0.0
+    assert anchor.drift(lambda texts: torch.ones(len(texts), 4) / 2, 1) == 0.5, (
+        "where all are in one place they drifted"
+    )
 
 
 def test_losses_fall_where_the_answer_is_right(groups: list[Group]) -> None:

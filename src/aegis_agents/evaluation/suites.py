@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     """How many alerts the generated suites draw."""
 
     calibration: int = 2000
-    robustness: int = 1700
+    robustness: int = 1900
 
 
 def _case(name: str, incident: Incident, verdict: Verdict, family: str, **known: Any) -> AlertCase:
@@ -78,9 +78,9 @@ def minimal_pairs(most: int = 1) -> Alerts:
     for situation, family, told in test_situations():
         for a, b in itertools.combinations(range(len(told)), 2):
             verdicts = {told[a].verdict, told[b].verdict}
-            if "undetermined" in verdicts or (told[a].verdict == "true_positive") == (
-                told[b].verdict == "true_positive"
-            ):
+            alike = (told[a].verdict == "true_positive") == (told[b].verdict == "true_positive")
+            retold = told[a].incident.title != told[b].incident.title  # where the field that differs is read as title
+            if "undetermined" in verdicts or alike or retold:
                 continue
             one, two = situation.variants[a].set, situation.variants[b].set
             if sum(one.get(k) != two.get(k) for k in one.keys() | two.keys()) <= most:

