@@ -14,7 +14,7 @@ from aegis_agents.intel.crosswalk import base_technique
 from aegis_agents.records import Assessment, Conclusion
 from aegis_agents.state import IncidentState
 
-TECHNIQUE_FLOOR = 0.35
+TECHNIQUE_FLOOR = 0.4
 """Below this likeness a technique is a guess and is not named."""
 MAX_TECHNIQUES = 3
 UNSURE = 0.5

@@ -1,3 +1,3 @@
 """The SHA-256 of the shipped weights' manifest; `aegis_agents.training.export` writes this file."""
 
-MANIFEST_SHA256 = "7965ee5cf22f61dcbdebf791d7cc4f5574fa94b812ab967d09fb65cfbc533423"
+MANIFEST_SHA256 = "16337a385d618daf99eede020475b95062039ad803b9c1e0b4b781b50fd5283b"
