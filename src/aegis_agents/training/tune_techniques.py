@@ -31,8 +31,9 @@ from aegis_agents.training.losses import collate
 from aegis_agents.training.manifest import write_manifest
 from aegis_agents.training.network import EvidenceHead
 from aegis_agents.training.parts import Part
+from aegis_agents.training.tune_alerts import Anchor
 
-SHARPNESS, STEPS, BATCH, RATE = 20.0, 3000, 128, 1e-3
+STEPS, BATCH, RATE, LOOK_EVERY = 3000, 128, 1e-3, 250
 
 
 def _attacks(part: Part) -> list[Told]:
@@ -79,12 +80,10 @@ def tune_techniques(weights: Path, console: Console | None = None) -> str:
     train = [t for t in _attacks("train") if set(t.techniques) & set(at)]
     develop = [t for t in _attacks("develop") if set(t.techniques) & set(at)]
     given, unseen = _inputs(head, encoder, train), _inputs(head, encoder, develop)
-    target = torch.zeros(len(train), len(ids))
-    for row, told in enumerate(train):
-        known = [at[t] for t in told.techniques if t in at]
-        target[row, known] = 1.0 / len(known)
+    anchor = Anchor({t: t for t in ids}, (), lambda wanted: vectors[[at[t] for t in wanted]])
     layer = head.technique
-    best, state = _hits(_query(layer, unseen, width) @ vectors.T, ids, develop), layer.state_dict()
+    best = _hits(_query(layer, unseen, width) @ vectors.T, ids, develop)
+    state = {k: v.clone() for k, v in layer.state_dict().items()}  # what stays if no step ranks better
     console.print(f"{len(train)} attacks, a right technique of {len(develop)} develop alerts before: {best:.3f}")
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
@@ -92,11 +91,11 @@ def tune_techniques(weights: Path, console: Console | None = None) -> str:
     for step in range(STEPS):
         rows = torch.randint(len(train), (BATCH,))
         noisy = F.dropout(given[rows], 0.2)
-        loss = F.cross_entropy(_query(layer, noisy, width) @ vectors.T * SHARPNESS, target[rows])
+        loss = anchor.technique_loss(_query(layer, noisy, width), [train[i].techniques for i in rows.tolist()])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         optimiser.step()
-        if (step + 1) % 250 == 0:
+        if (step + 1) % LOOK_EVERY == 0:
             with torch.no_grad():
                 found = _hits(_query(layer, unseen, width) @ vectors.T, ids, develop)
             console.print(f"techniques {step + 1}/{STEPS} loss {loss.item():.3f} develop {found:.3f}")
