@@ -36,6 +36,16 @@ def test_an_account_that_is_named_after_evidence_hides_none(name: str) -> None:
     assert f"process name: {name}" in found
 
 
+@pytest.mark.parametrize("field", ["process.user.name", "processUser", "actor", "run_as", "device.owner"])
+def test_what_a_field_is_of_comes_last(field: str) -> None:
+    assert "maria.berg" not in said(user="maria.berg", **{field: "arn:aws:sts::assumed-role/Admin/maria.berg"})
+
+
+@pytest.mark.parametrize("field", ["user.process", "account_service", "login_rule_name"])
+def test_a_field_of_an_accounts_process_is_no_account(field: str) -> None:
+    assert f": {'lsass'}" in said(user="lsass", **{field: "lsass"})
+
+
 def test_a_home_directory_is_a_persons() -> None:
     assert "C:\\Users\\person\\run.exe" in said(user="maria.berg", process_path="C:\\Users\\maria.berg\\run.exe")
     assert "/home/person/x" in said(user="maria.berg", file="/home/maria.berg/x")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from aegis_agents.records import Fact, Incident
 
@@ -25,11 +26,11 @@ _DUTY = re.compile(
     re.I,
 )
 _FOR_ACCOUNTS = re.compile(
-    r"user|account|actor|principal|login|logon|identity|upn|mail|sender|recipient|owner|initiat|caller|person|employee|name$",
+    r"user|account|actor|principal|login|logon|identity|upn|mail|sender|recipient|owner|initiat|caller|person|employee|run_?as",
     re.I,
 )
 _NOT_FOR_ACCOUNTS = re.compile(r"process|image|file|command|cmd|service|task|path|module|host|device|rule|threat", re.I)
-_ALONE = re.compile(r"((?:[\w.-]+\\)?)([\w.-]+)((?:@[\w.-]+)?)")
+_ALONE = re.compile(r"((?:\S*[\\/:])?)([\w.-]+)((?:@[\w.-]+)?)")
 _HOME = re.compile(r"((?:users|home)[\\/]+)([\w.-]+)(?=[\\/]|$)", re.I)
 _DIGITS = re.compile(r"[-_.]?\d+")
 SHORTEST_NAME = 4
@@ -38,6 +39,13 @@ SHORTEST_NAME = 4
 
 def _is_person(name: str) -> bool:
     return len(name) >= SHORTEST_NAME and bool(_PERSON.fullmatch(name)) and not _DUTY.search(name)
+
+
+@lru_cache(maxsize=8192)
+def _is_for_accounts(path: str) -> bool:
+    """Whether a field holds an account: what it is of comes last ("process.user.name" does, "user.process" does not)."""
+    last = max((found.end() for found in _FOR_ACCOUNTS.finditer(path)), default=-1)
+    return last > max((found.end() for found in _NOT_FOR_ACCOUNTS.finditer(path)), default=-1)
 
 
 def _named(names: Iterable[str]) -> re.Pattern[str]:
@@ -72,7 +80,7 @@ def names_as_kinds(incident: Incident) -> Callable[[Fact], str]:
             return value
         if fact.derived or fact.trust == "organization":
             return people.sub("person", value)
-        if _FOR_ACCOUNTS.search(fact.path) and not _NOT_FOR_ACCOUNTS.search(fact.path):
+        if _is_for_accounts(fact.path):
             alone = _ALONE.fullmatch(value)
             if alone is not None and alone[2].lower() in persons:
                 return f"{alone[1]}person{alone[3]}"

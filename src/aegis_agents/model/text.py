@@ -119,10 +119,13 @@ _INTERNAL = (
 )
 
 
+_CUT = re.compile(r"⟦… \d+ characters cut …⟧")
+
+
 @lru_cache(maxsize=16384)
 def plain_value(value: str) -> str:
-    """A value with its addresses, dates, hashes and long numbers named by their kind."""
-    return _KINDS.sub(_kind, value)
+    """A value with its addresses, dates, hashes and long numbers named by their kind, and what was cut from it as "…"."""
+    return _KINDS.sub(_kind, _CUT.sub("…", value) if "⟦" in value else value)
 
 
 class Piece(NamedTuple):

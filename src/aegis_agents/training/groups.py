@@ -60,20 +60,19 @@ NEAREST_PAIR = 0.5
 """Share of groups from which an attack and the harmless variant that differs least from it are taken together."""
 
 
-def roughen(
-    group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.35, thin: float = 0.1
-) -> Group:
+def roughen(group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.9, thin: float = 0.1) -> Group:
     """The group as other products, sensors and days might have told it.
 
-    Alike for all variants, field names are dropped or made plain (`names`) and facts that say
-    nothing are left out (`neutral`); now and then an alert loses all that decides it, and is
+    Alike for all variants, field names are dropped or made plain (`names`) and a share of the facts that
+    say nothing, up to `neutral`, is left out: an alert is short one time and long another; now and then an alert loses all that decides it, and is
     undetermined (`thin`).
     """
     idle = {
         t for told in group for t, s, by in zip(told.texts, told.stance, told.trust, strict=True)
         if s == 0 or (s < 0 and by != DERIVED_INDEX)
     }  # fmt: skip
-    gone = {t for t in sorted(idle) if rng.random() < neutral}
+    share = neutral * rng.random()
+    gone = {t for t in sorted(idle) if rng.random() < share}
     renamed: dict[str, str] = {}
     for text in sorted({t for told in group for t in told.texts}):
         if rng.random() < names:
@@ -150,7 +149,7 @@ def _mixed(group: Group) -> Group:
     return found
 
 
-SHARES = {"situations": 0.74, "written": 0.05, "coherent": 0.06, "families": 0.1, "real": 0.05}
+SHARES = {"situations": 0.56, "dials": 0.24, "written": 0.03, "coherent": 0.04, "families": 0.08, "real": 0.05}
 """How much of the training each kind gets: situations are the nearest to what comes, the others keep it broad."""
 
 

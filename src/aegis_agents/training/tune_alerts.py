@@ -35,7 +35,7 @@ class Plan(NamedTuple):
     steps: int = 1000
     head_steps: int = 800
     groups: int = 8
-    rate: float = 8e-5
+    rate: float = 1.2e-4
     head_times: float = 4.0
     dropout: float = 0.2
     technique: float = 0.4
@@ -72,7 +72,7 @@ class Anchor:
     techniques ended in one place. `passages` are further texts that retrieval must keep telling apart.
     """
 
-    DRAWN = 24
+    DRAWN = 8
     SHARPNESS = 20.0
 
     def __init__(

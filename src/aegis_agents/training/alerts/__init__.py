@@ -2,7 +2,7 @@
 
 Where families mix facts freely, here the facts of a variant belong together, and are
 telemetry that does not say what it means. `coherent.yaml` holds them; whole alerts in their
-native shape come from `written`.
+native shape come from `written`, `situations` and `dials`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import yaml
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
+from aegis_agents.training.alerts.dials import dial_groups
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example
@@ -91,6 +92,6 @@ def coherent_groups(part: Part, *, tellings: int = 6) -> Iterator[list[Example]]
 
 def whole_alerts(part: Part) -> Iterator[Example]:
     """Every alert of a part that was written as a whole."""
-    for groups in (situation_groups, written_groups, coherent_groups):
+    for groups in (situation_groups, dial_groups, written_groups, coherent_groups):
         for group in groups(part):
             yield from group

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aegis_agents.errors import InputError
 from aegis_agents.training.alerts import coherent_groups
+from aegis_agents.training.alerts.dials import dial_groups
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import FACT_CLASSES, Example
@@ -43,6 +44,7 @@ def _outside(read: Callable[..., Iterator[Example]]) -> Callable[[Path | None, b
 
 SOURCES: tuple[Source, ...] = (
     Source("situations", "Apache-2.0", "written for Aegis, a file a writer", False, _flat(situation_groups)),
+    Source("dials", "Apache-2.0", "written for Aegis, variants drawn", False, _flat(dial_groups)),
     Source("written", "Apache-2.0", "written for Aegis as whole alerts", False, _flat(written_groups)),
     Source("coherent", "Apache-2.0", "written for Aegis, rendered into native shapes", False, _flat(coherent_groups)),
     Source("ait-ads", "CC-BY-4.0", "AIT-ADS, Landauer et al. 2024, Zenodo 8263181", True, _outside(ait_windows), True),
