@@ -54,5 +54,5 @@ def test_a_board_that_can_not_tell_a_side_is_refused(side: str) -> None:
 def test_boards_only_train_and_title_and_severity_tell_nothing() -> None:
     assert not list(dial_groups("develop"))
     assert not list(dial_groups("test"))
-    names = [board.scenario for _, board in load_boards()]
+    names = [(writer, board.scenario) for writer, board in load_boards()]
     assert len(set(names)) == len(names)

@@ -14,14 +14,14 @@ from aegis_agents.intel.crosswalk import base_technique
 from aegis_agents.records import Assessment, Conclusion
 from aegis_agents.state import IncidentState
 
-TECHNIQUE_FLOOR = 0.4
-"""Below this likeness a technique is a guess and is not named."""
+TECHNIQUE_GAP = 0.05
+"""A further technique is named if it is nearly as likely as the first: this much less likeness at most."""
 MAX_TECHNIQUES = 3
 UNSURE = 0.5
 """Below this confidence a verdict is unclear too, and a language model may word it."""
 
 
-def _techniques(assessment: Assessment) -> tuple[str, ...]:
+def named_techniques(assessment: Assessment) -> tuple[str, ...]:
     """Named only where an attack is possible: allowed or misread activity has no technique.
 
     One of each base technique: the like of one another would leave no room for what else was done.
@@ -30,7 +30,7 @@ def _techniques(assessment: Assessment) -> tuple[str, ...]:
         return ()
     best: dict[str, str] = {}
     for scored in assessment.techniques:
-        if scored.score >= TECHNIQUE_FLOOR or not best:
+        if scored.score >= assessment.techniques[0].score - TECHNIQUE_GAP:
             best.setdefault(base_technique(scored.technique), scored.technique)
     return tuple(best.values())[:MAX_TECHNIQUES]
 
@@ -52,7 +52,7 @@ def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]
         verdict=assessment.verdict,
         confidence=assessment.confidence,
         severity=assessment.severity,
-        techniques=_techniques(assessment),
+        techniques=named_techniques(assessment),
         evidence=(*facts, *passages),
         sentences=sentences,
     )

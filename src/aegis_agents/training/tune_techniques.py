@@ -25,6 +25,7 @@ from aegis_agents.intel.crosswalk import base_technique
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.model.files import read_weights
 from aegis_agents.training import export
+from aegis_agents.training.alerts.dials import dial_groups
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.groups import Told, tell
 from aegis_agents.training.losses import collate
@@ -34,11 +35,13 @@ from aegis_agents.training.parts import Part
 from aegis_agents.training.tune_alerts import Anchor
 
 STEPS, BATCH, RATE, LOOK_EVERY = 3000, 128, 1e-3, 250
+VARIANTS = 3
 
 
 def _attacks(part: Part) -> list[Told]:
-    """Two attack variants of each situation."""
-    return [t for group in situation_groups(part) for t in [tell(e) for e in group if e.verdict == "true_positive"][:2]]
+    """Some attack variants of each situation and board."""
+    groups = (*situation_groups(part), *dial_groups(part))
+    return [t for group in groups for t in [tell(e) for e in group if e.verdict == "true_positive"][:VARIANTS]]
 
 
 def _inputs(head: EvidenceHead, encoder: Encoder, alerts: Sequence[Told]) -> Tensor:
