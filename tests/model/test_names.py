@@ -36,14 +36,39 @@ def test_an_account_that_is_named_after_evidence_hides_none(name: str) -> None:
     assert f"process name: {name}" in found
 
 
-@pytest.mark.parametrize("field", ["process.user.name", "processUser", "actor", "run_as", "device.owner"])
-def test_what_a_field_is_of_comes_last(field: str) -> None:
-    assert "maria.berg" not in said(user="maria.berg", **{field: "arn:aws:sts::assumed-role/Admin/maria.berg"})
+@pytest.mark.parametrize("field", ["process_user", "run_as", "actor", "target_user_name", "approver"])
+def test_an_account_alone_in_a_field_for_accounts_is_a_person(field: str) -> None:
+    assert "maria.berg" not in said(**{field: "maria.berg"})
+    assert "CORP\\person" in said(**{field: "CORP\\maria.berg"})
 
 
-@pytest.mark.parametrize("field", ["user.process", "account_service", "login_rule_name"])
-def test_a_field_of_an_accounts_process_is_no_account(field: str) -> None:
-    assert f": {'lsass'}" in said(user="lsass", **{field: "lsass"})
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("login_shell", "/tmp/mimikatz"), ("user_agent", "nikto/mimikatz"), ("user.process", "mimikatz"),
+        ("email_url", "http://e.example/mimikatz"), ("user.registry", "HKCU\\Run\\mimikatz"), ("login_rule_name", "mimikatz"),
+    ],
+)  # fmt: skip
+def test_a_field_that_only_sounds_like_an_accounts_is_read_as_it_is(field: str, value: str) -> None:
+    assert value in said(user="mimikatz", **{field: value})
+
+
+def test_a_name_that_is_a_word_changes_no_record_and_no_statement() -> None:
+    found = said(
+        time="2026-03-04T05:06:07Z",
+        change_window="2026-03-01T00:00:00Z/2026-03-01T04:00:00Z",
+        ticket="CHG1 state denied, forged",
+        user="denied",
+        src_user="forged",
+        command_line="a.exe user=after",
+    )
+    assert "ticket: CHG1 state denied, forged" in found
+    assert "event time after named window, 1-3 days after it closed" in found
+
+
+@pytest.mark.parametrize("host", ["CVE-2021-44228", "KB5034441", "T1059-001"])
+def test_what_is_no_host_keeps_its_number(host: str) -> None:
+    assert host in said(hostname=host, note=f"patched for {host}").rpartition("note: ")[2]
 
 
 def test_a_home_directory_is_a_persons() -> None:

@@ -17,9 +17,8 @@ AT = "2026-03-04T05:06:07Z"
     "alert",
     [
         {"_time": AT}, {"@timestamp": AT}, {"event_time": AT}, {"TimeGenerated": AT}, {"CreatedAt": AT},
-        {"properties": {"createdTimeUtc": AT}}, {"Event": {"System": {"TimeCreated": {"SystemTime": AT}}}},
-        {"published": AT, "debug": {"time": "2020-01-01T00:00:00Z"}},
-        {"created": AT, "comments": [{"time": "2020-01-01T00:00:00Z"}]},
+        {"properties": {"createdTimeUtc": AT}}, {"alert.time": AT}, {"detection_time": AT}, {"Event": {"System": {"TimeCreated": {"SystemTime": AT}}}},
+        {"created_at": AT, "published": "2021-12-10T00:00:00Z"}, {"ts": AT, "updated_at": "2026-03-06T00:00:00Z"},
         {"ts": AT, "first_seen": "2020-01-01T00:00:00Z"},
         {"time": "later", "createdAt": AT},
     ],
@@ -29,12 +28,32 @@ def test_the_time_of_an_unknown_product_is_found(alert: dict[str, Any]) -> None:
 
 
 def test_the_order_of_fields_does_not_choose_the_time() -> None:
-    alert = {"a": {"time": AT}, "b": {"time": "2026-03-05T00:00:00Z"}, "c": {"created": "2020-01-01T00:00:00Z"}}
+    alert = {"event": {"time": AT}, "finding": {"time": "2026-03-05T00:00:00Z"}, "alert": {"created": "2020-01-01"}}
     found = set()
     for seed in range(10):
         keys = random.Random(seed).sample(list(alert), 3)
         found.add(parse({key: alert[key] for key in keys}, format="generic").observed_at)
     assert found == {datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)}
+
+
+RECORD = {"start": "2026-03-01T00:00:00Z", "time": "2026-03-01T01:00:00Z", "createdAt": "2026-03-01T02:00:00Z"}
+
+
+@pytest.mark.parametrize("holder", ["change", "user", "params", "request", "comments", "data", "range", "ticket"])
+def test_the_time_of_a_record_or_a_request_is_not_the_events(holder: str) -> None:
+    assert parse({"title": "x y", holder: RECORD}, format="generic").observed_at is None
+    both = parse({"title": "x y", holder: RECORD, "event": {"createdAt": AT}}, format="generic")
+    assert both.observed_at == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def test_a_second_field_of_the_same_name_does_not_set_the_clock() -> None:
+    twice = f'{{"title": "x y", "time": "{AT}", "time": "2026-02-01T00:00:00Z", "time1": "2026-01-01T00:00:00Z"}}'
+    assert parse(twice, format="generic").observed_at == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def test_padding_does_not_hide_the_time() -> None:
+    padded = {f"form.k{n}": "x" for n in range(2500)} | {"time": AT}
+    assert parse(padded, format="generic").observed_at == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 def test_an_alert_without_a_time_has_none() -> None:
@@ -44,6 +63,6 @@ def test_an_alert_without_a_time_has_none() -> None:
     )
 
 
-def test_two_words_joined_are_no_host() -> None:
-    found = parse({"source": "k8s_audit", "host": "k8s-node-4"}, format="generic").entities
-    assert [e.value for e in found if e.kind == "host"] == ["k8s-node-4"]
+def test_two_words_joined_are_no_host_and_a_numbered_one_is() -> None:
+    found = parse({"source": "k8s_audit", "device": "dc_prod_01", "host": "k8s-node-4"}, format="generic").entities
+    assert {e.value for e in found if e.kind == "host"} == {"k8s-node-4", "dc_prod_01"}

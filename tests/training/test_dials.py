@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from aegis_agents.training.alerts import dials
 from aegis_agents.training.alerts.dials import Board, dial_groups, load_boards, situation_of
+from aegis_agents.training.parts import part_of
 
 BOARD: dict[str, Any] = {
     "scenario": "key-added", "format": "webhook", "techniques": ["T1098.004"], "severity": "high",
@@ -46,12 +48,26 @@ def test_the_same_board_gives_the_same_variants_each_once() -> None:
 
 @pytest.mark.parametrize("side", ["attack", "authorised", "wrong", "alarming", "calming"])
 def test_a_board_that_can_not_tell_a_side_is_refused(side: str) -> None:
-    dials = {path: {k: v for k, v in dial.items() if k != side} for path, dial in BOARD["dials"].items()}
+    without = {path: {k: v for k, v in dial.items() if k != side} for path, dial in BOARD["dials"].items()}
     with pytest.raises(ValueError, match=side):
-        Board.model_validate(BOARD | {"dials": dials})
+        Board.model_validate(BOARD | {"dials": without})
 
 
-def test_boards_only_train_and_title_and_severity_tell_nothing() -> None:
+def test_a_value_means_one_thing() -> None:
+    key = {"plain": "ed25519", "attack": ["ed25519"], "wrong": ["rsa"]}
+    with pytest.raises(ValueError, match="ed25519"):
+        Board.model_validate(BOARD | {"dials": BOARD["dials"] | {"key": key}})
+
+
+def test_a_board_named_like_a_held_out_situation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = next(s for _, s in dials.load_situations() if part_of(s.scenario) == "test")
+    clash = BOARD | {"scenario": held_out.scenario}
+    monkeypatch.setattr(Board, "model_validate_json", lambda line: Board.model_validate(clash))
+    with pytest.raises(ValueError, match=held_out.scenario):
+        load_boards.__wrapped__()
+
+
+def test_boards_only_train() -> None:
     assert not list(dial_groups("develop"))
     assert not list(dial_groups("test"))
     names = [(writer, board.scenario) for writer, board in load_boards()]

@@ -29,8 +29,9 @@ def named_techniques(assessment: Assessment) -> tuple[str, ...]:
     if assessment.verdict != "true_positive":
         return ()
     best: dict[str, str] = {}
-    for scored in assessment.techniques:
-        if scored.score >= assessment.techniques[0].score - TECHNIQUE_GAP:
+    likeliest = sorted(assessment.techniques, key=lambda scored: -scored.score)
+    for scored in likeliest:
+        if scored.score >= likeliest[0].score - TECHNIQUE_GAP:
             best.setdefault(base_technique(scored.technique), scored.technique)
     return tuple(best.values())[:MAX_TECHNIQUES]
 

@@ -168,5 +168,6 @@ def _host(found: Found, text: str, role: EntityRole, sure: bool, fact: str) -> N
 
 
 def _looks_like_host(text: str, named: bool) -> bool:
-    """Host names have digits and joints; a word alone ("syscall", "external") or two ("k8s_audit") are no host."""
-    return any(char.isdigit() for char in text) and ("-" in text or named or text.isupper())
+    """Host names have digits and joints ("dc_prod_01"); a word ("syscall") or two ("k8s_audit") are no host."""
+    jointed = "-" in text or named or text.isupper() or ("_" in text and text[-1].isdigit())
+    return jointed and any(char.isdigit() for char in text)

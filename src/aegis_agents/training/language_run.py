@@ -19,9 +19,13 @@ from aegis_agents.training.corpus import Example
 from aegis_agents.training.parts import Part
 from aegis_agents.training.tune_language import LanguagePlan, evaluate_language, lessons, tune_language
 
+MOST_LESSONS = 3000
+"""That a run draws from: the fast model reads each of these alerts first."""
 
-def _alerts(part: Part) -> list[Example]:
-    return [e for groups in (situation_groups, written_groups) for g in groups(part) for e in g]
+
+def _some(part: Part, most: int) -> list[Example]:
+    alerts = [e for groups in (situation_groups, written_groups) for g in groups(part) for e in g]
+    return random.Random(5).sample(alerts, min(most, len(alerts)))
 
 
 def run_language(
@@ -36,11 +40,10 @@ def run_language(
     if not (base / "config.json").is_file():
         raise InputError(f"{base} holds no language model", field="base", fix="run `aegis model setup`, or give --base")
     console.print("reading lessons")
-    adapter = tune_language(
-        base, run, lessons(_alerts("train"), model), plan=LanguagePlan(steps=steps, rank=rank), quantise=quantise, console=console
-    )  # fmt: skip
-    unseen = lessons(_alerts("test"), model)
-    chosen = random.Random(5).sample(unseen, min(held_out, len(unseen)))
+    plan = LanguagePlan(steps=steps, rank=rank)
+    train = lessons(_some("train", MOST_LESSONS), model)
+    adapter = tune_language(base, run, train, plan=plan, quantise=quantise, console=console)
+    chosen = lessons(_some("test", held_out), model)
     console.print(f"comparing with the base on {len(chosen)} held-out alerts")
     found = evaluate_language(base, adapter, chosen)
     made = {

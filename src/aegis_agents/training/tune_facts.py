@@ -33,7 +33,7 @@ FROZEN_LAYERS = 2
 MOST_TECHNIQUES = 16
 """Of one step, which are told apart from each other."""
 MIN_PART = 8
-"""Texts that are encoded together at least."""
+"""Texts that are encoded together, or what is left of them."""
 
 
 class LabelledFact(NamedTuple):

@@ -35,7 +35,7 @@ from aegis_agents.training.parts import Part
 from aegis_agents.training.tune_alerts import Anchor
 
 STEPS, BATCH, RATE, LOOK_EVERY = 3000, 128, 1e-3, 250
-VARIANTS = 3
+VARIANTS = 2
 
 
 def _attacks(part: Part) -> list[Told]:

@@ -11,7 +11,7 @@ from aegis_agents.sources.clock import parse_time
 from aegis_agents.sources.format import Format, Head, get, techniques, text
 
 NAME = "generic"
-_TOGETHER: Final = re.compile(r"[^A-Za-z]+")
+_TOGETHER: Final = re.compile(r"[@_ -]+")
 
 _ID: Final = (
     "alert_id", "alertId", "event_id", "eventId", "finding_id", "incident_id", "incidentId", "case_ref", "case_id",
@@ -31,9 +31,9 @@ _TIME: Final = {
             "timegenerated",
             "occurredat",
             "detectedat",
+            "detectiontime",
             "raisedat",
             "sentat",
-            "published",
             "systemtime",
             "utctime",
             "messagetime",
@@ -48,19 +48,20 @@ _TIME: Final = {
             "createddatetime",
             "createdtime",
             "createdtimeutc",
-            "created",
-            "updatedat",
-            "date",
-            "ts",
-            "start",
-            "starttime",
-            "firstseen",
+            "published",
         ]
     )
 }
 """What products call the time of what happened, spelled together in lower case; the first of these wins."""
-_DEEPEST: Final = 3
-_MOST_LOOKED_AT: Final = 2000
+_WEAK_TIME: Final = {
+    name: len(_TIME) + rank
+    for rank, name in enumerate(["created", "date", "ts", "start", "starttime", "firstseen", "updatedat"])
+}
+"""What may as well be the time of something else; believed on the top level alone."""
+_AROUND: Final = frozenset(
+    ["alert", "detection", "event", "finding", "incident", "properties", "system", "timecreated"]
+)
+"""Objects that are about what happened. Others hold records, requests and people, whose times are their own."""
 
 
 def detect(alert: Mapping[str, Any]) -> int:
@@ -90,21 +91,23 @@ def head(alert: Mapping[str, Any]) -> Head:
 def _observed_at(alert: Mapping[str, Any]) -> datetime | None:
     """The time under the best name on the highest level that has one, whatever the order of the fields."""
     level: list[Mapping[str, Any]] = [alert]
-    looked_at = 0
-    for _ in range(_DEEPEST + 1):
-        times, below = [], []
+    names = _TIME | _WEAK_TIME
+    while level:
+        times: list[tuple[int, datetime]] = []
+        below: list[Mapping[str, Any]] = []
         for node in level:
             for key, value in node.items():
-                looked_at += 1
-                if looked_at > _MOST_LOOKED_AT:
-                    return None
+                around, _, leaf = _TOGETHER.sub("", key).lower().rpartition(".")
                 if isinstance(value, Mapping):
-                    below.append(value)
-                elif (rank := _TIME.get(_TOGETHER.sub("", key).lower())) is not None and (found := parse_time(value)):
-                    times.append((rank, found))
+                    if leaf in _AROUND:
+                        below.append(value)
+                elif leaf in names and all(part in _AROUND for part in around.split(".") if part):
+                    found = parse_time(value)
+                    if found is not None:
+                        times.append((names[leaf], found))
         if times:
             return min(times)[1]
-        level = below
+        level, names = below, _TIME
     return None
 
 

@@ -3,7 +3,8 @@
 Where a situation's variants are written one by one, here a writer says what each value of a
 field would mean in this alert, and variants are drawn: one or two values that decide, over
 others that lean the other way. So every field is a minimal pair, and one fact must outweigh
-another for a reason. Dials only train; what they teach is measured on situations.
+another for a reason. Dials only train; what they teach is measured on situations, and a board
+named like one that does not train is refused.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from pydantic import Field, model_validator
 
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
-from aegis_agents.training.alerts.situations import Situation, Variant, tell_variant
+from aegis_agents.training.alerts.situations import Situation, Variant, load_situations, tell_variant
 from aegis_agents.training.corpus import Example
-from aegis_agents.training.parts import Part
+from aegis_agents.training.parts import Part, part_of
 
 Value = str | int | float | bool | list[Any] | dict[str, Any]
 
@@ -43,6 +44,16 @@ class Dial(Record):
     alarming: tuple[Value, ...] = ()
     calming: tuple[Value, ...] = ()
 
+    @model_validator(mode="after")
+    def _one_meaning_each(self) -> Dial:
+        said = [
+            repr(v) for v in (self.plain, *self.attack, *self.authorised, *self.wrong, *self.alarming, *self.calming)
+        ]
+        twice = sorted({value for value in said if said.count(value) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands for more than one thing")
+        return self
+
 
 class Board(Record):
     """One alert in its native shape, and its dials by dotted path."""
@@ -64,14 +75,18 @@ class Board(Record):
 
 @cache
 def load_boards() -> tuple[tuple[str, Board], ...]:
-    """(writer, board), in the order of the files. Raises pydantic's ValidationError on a malformed one."""
+    """(writer, board), in the order of the files. Raises ValueError on a malformed one, or one that is held out."""
     folder = resources.files("aegis_agents.training.alerts") / "dials"
-    return tuple(
+    boards = tuple(
         (file.name.removesuffix(".jsonl"), Board.model_validate_json(line))
         for file in sorted(folder.iterdir(), key=lambda f: f.name)
         if file.name.endswith(".jsonl")
         for line in file.read_text("utf-8").splitlines()
     )
+    held_out = {s.scenario for _, s in load_situations() if part_of(s.scenario) != "train"}
+    if names := sorted(held_out & {board.scenario for _, board in boards}):
+        raise ValueError(f"boards named like situations that do not train: {', '.join(names)}")
+    return boards
 
 
 def _draw(board: Board, verdict: Verdict, rng: random.Random) -> Variant:
