@@ -63,7 +63,7 @@ def bag_of_words(train: list[Example]) -> System:
         LogisticRegression(max_iter=600, C=4, class_weight="balanced"),
     ).fit(texts, labels)
     size = (model[0].vocabulary_.__len__() * 24 + model[1].coef_.nbytes) / 1e6
-    return System("bag of words", size, lambda i: model.predict_proba([text_of(i)])[0])
+    return System(f"bag of words ({len(texts)} alerts)", size, lambda i: model.predict_proba([text_of(i)])[0])
 
 
 def frozen_whole_text(train: list[Example], *, most: int, seed: int = 7) -> System:
@@ -127,8 +127,9 @@ def tuned_whole_text(train: list[Example], *, epochs: int, most: int, seed: int 
     return System(f"whole text, MiniLM fine-tuned ({len(read_all)} alerts, {steps} steps)", 90.9, judge)
 
 
-def nearest(train: list[Example], model: FastModel, k: int = 7) -> System:
+def nearest(train: list[Example], model: FastModel, *, most: int, k: int = 7, seed: int = 7) -> System:
     """The k nearest training alerts vote by likeness; our encoder's vectors."""
+    train = random.Random(seed).sample(train, min(most, len(train)))
     matrix = np.stack([model.embed_incident(e.incident) for e in train])
     labels = np.array([VERDICTS.index(e.verdict) for e in train])
 
@@ -139,7 +140,7 @@ def nearest(train: list[Example], model: FastModel, k: int = 7) -> System:
         found: list[float] = (votes / votes.sum()).tolist()
         return found
 
-    return System(f"nearest neighbours alone (k={k})", 26 + matrix.nbytes / 1e6, judge)
+    return System(f"nearest neighbours alone (k={k}, {len(train)} alerts)", 26 + matrix.nbytes / 1e6, judge)
 
 
 def evidence(model: FastModel) -> System:
@@ -246,7 +247,12 @@ def main() -> None:
         ]
         cases[f"dev_cases/report ({len(rows)} alerts)"] = [(parse(r["alert"]), r["truth"]["verdict"]) for r in rows]
     model = FastModel(threads=2, cache=0)
-    systems = [evidence(model), nearest(train, model), bag_of_words(train), frozen_whole_text(train, most=given.most)]
+    systems = [
+        evidence(model),
+        nearest(train, model, most=given.most),
+        bag_of_words(train),
+        frozen_whole_text(train, most=given.most),
+    ]
     systems += [tuned_whole_text(train, epochs=given.epochs, most=given.most)] if given.epochs else []
     systems += [language(given.language, model)] if given.language else []
     found = {name: {s.name: measure(s, chosen) for s in systems} for name, chosen in cases.items()}

@@ -1,3 +1,3 @@
 """The SHA-256 of the shipped weights' manifest; `aegis_agents.training.export` writes this file."""
 
-MANIFEST_SHA256 = "16337a385d618daf99eede020475b95062039ad803b9c1e0b4b781b50fd5283b"
+MANIFEST_SHA256 = "239194593c4d3424a202e81f51608c1d3c157c1712a5d4e06aa992c057a1bf57"
