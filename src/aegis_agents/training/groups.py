@@ -64,8 +64,8 @@ def roughen(group: Group, rng: random.Random, *, names: float = 0.12, neutral: f
     """The group as other products, sensors and days might have told it.
 
     Alike for all variants, field names are dropped or made plain (`names`) and a share of the facts that
-    say nothing, up to `neutral`, is left out: an alert is short one time and long another; now and then an alert loses all that decides it, and is
-    undetermined (`thin`).
+    say nothing, up to `neutral`, is left out: an alert is short one time and long another. Now and then
+    an alert loses all that decides it, and is undetermined (`thin`).
     """
     idle = {
         t for told in group for t, s, by in zip(told.texts, told.stance, told.trust, strict=True)

@@ -58,6 +58,7 @@ _WEAK_TIME: Final = {
     for rank, name in enumerate(["created", "date", "ts", "start", "starttime", "firstseen", "updatedat"])
 }
 """What may as well be the time of something else; believed on the top level alone."""
+_ANY_TIME: Final = _TIME | _WEAK_TIME
 _AROUND: Final = frozenset(
     ["alert", "detection", "event", "finding", "incident", "properties", "system", "timecreated"]
 )
@@ -91,7 +92,7 @@ def head(alert: Mapping[str, Any]) -> Head:
 def _observed_at(alert: Mapping[str, Any]) -> datetime | None:
     """The time under the best name on the highest level that has one, whatever the order of the fields."""
     level: list[Mapping[str, Any]] = [alert]
-    names = _TIME | _WEAK_TIME
+    names = _ANY_TIME
     while level:
         times: list[tuple[int, datetime]] = []
         below: list[Mapping[str, Any]] = []
