@@ -1,4 +1,4 @@
-"""The fast model: one pass of the encoder over the facts, one of the head over the set."""
+"""The fast model: one pass of the encoder over the facts, one of the head over the set, and what single words say."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from aegis_agents.model.calibration import Calibration
 from aegis_agents.model.encoder import WIDTH, Encoder, Vectors
 from aegis_agents.model.files import read_weights
+from aegis_agents.model.lexical import Lexical
 from aegis_agents.model.sessions import open_session
 from aegis_agents.model.text import Piece, read
 from aegis_agents.records import SEVERITIES, Assessment, FactWeight, Incident, TechniqueScore
 
 _ATTACK, _AUTHORISED, _WRONG = 1, 2, 3
+_ODDS_TO_LOGITS = np.array([0.5, -0.5, -0.5, 0.0], np.float32)
+"""In the order of VERDICTS: odds of attack against harmless move these apart and leave "undetermined" where it is."""
 _TOP_TECHNIQUES = 10
 _LEAST_PULL = 0.05
 """What a fact that decides nothing counts for likeness, beside 1 for one that decides alone."""
@@ -78,6 +81,7 @@ class FastModel:
         self._head = open_session(files.contents["head.onnx"], 1)  # too small to gain from threads
         self._calibration = Calibration(**json.loads(files.contents["calibration.json"]))
         self._bound = None if tolerated_error is None else self._calibration.bound(tolerated_error)
+        self._lexical = Lexical(files.contents["lexical.npz"])
         with np.load(io.BytesIO(files.contents["techniques.npz"]), allow_pickle=False) as table:
             self._technique_ids = [str(t) for t in table["ids"]]
             self._technique_vectors = table["vectors"].astype(np.float32)
@@ -138,6 +142,8 @@ class FastModel:
     def _judge(self, batch: list[_Input]) -> list[Assessment]:
         verdict, severity, technique, stance = self._head.run(None, _head_input(batch))
         weights = _weigh(stance)
+        odds = np.array([self._lexical.attack_odds(p.value for p in item.pieces) for item in batch], np.float32)
+        verdict = verdict + np.outer(odds, _ODDS_TO_LOGITS)
         closeness = technique @ self._technique_vectors.T
         return [
             self._answer(item, verdict[row], severity[row], weights[row], closeness[row])

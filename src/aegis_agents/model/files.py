@@ -15,7 +15,9 @@ from typing import NamedTuple
 from aegis_agents.errors import ModelError, ModelTampered
 from aegis_agents.model.pin import MANIFEST_SHA256
 
-FILES = ("encoder.onnx", "head.onnx", "tokenizer.json", "techniques.npz", "calibration.json", "head.safetensors")
+FILES = (
+    "encoder.onnx", "head.onnx", "tokenizer.json", "techniques.npz", "lexical.npz", "calibration.json", "head.safetensors",
+)  # fmt: skip
 """`head.safetensors` is the head as it was trained, for those who adapt it to their own cases."""
 
 

@@ -129,11 +129,12 @@ def plain_value(value: str) -> str:
 
 
 class Piece(NamedTuple):
-    """A text to encode, and the fact and trust that it belongs to."""
+    """A text to encode, and the fact and trust that it belongs to. `value` is the text without its field's name."""
 
     fact: str
     text: str
     trust: int
+    value: str
 
 
 @lru_cache(maxsize=8192)
@@ -179,5 +180,5 @@ def read(incident: Incident) -> tuple[list[Piece], int]:
             skipped += 1
             continue
         name, trust = field_name(fact.path), DERIVED_INDEX if fact.derived else TRUST_INDEX[fact.trust]
-        pieces += [Piece(fact.id, f"{name}: {part}", trust) for part in _pieces(plain_value(said(fact)))]
+        pieces += [Piece(fact.id, f"{name}: {part}", trust, part) for part in _pieces(plain_value(said(fact)))]
     return pieces, skipped

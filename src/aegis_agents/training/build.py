@@ -14,6 +14,7 @@ from aegis_agents.model.encoder import Encoder
 from aegis_agents.training import calibrate, export
 from aegis_agents.training.corpus import Example, family_examples
 from aegis_agents.training.groups import Group, dataset_groups
+from aegis_agents.training.lexical import fit_lexical, teachers
 from aegis_agents.training.prepare.dataset import LabelledAlert, read_dataset, read_manifest
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
 from aegis_agents.training.tune_facts import tune_facts
@@ -94,11 +95,12 @@ def build(
         "base": "all-MiniLM-L6-v2", "alerts": counts, "data": manifest.digest, "licences": manifest.licences,
         "plan": recipe._asdict() | {"alerts": recipe.alerts._asdict(), "aim": recipe.aim._asdict()}, "torch": torch.__version__,
     }  # fmt: skip
-    return export_model(encoder, head, out, texts, _range_texts(train, recipe.seed), develop_examples(alerts), about, recipe, name=name, choose_on=choose_on, console=console)  # fmt: skip
+    words = fit_lexical(teachers([a.example() for a in alerts if a.split == "train"]))
+    return export_model(encoder, head, words, out, texts, _range_texts(train, recipe.seed), develop_examples(alerts), about, recipe, name=name, choose_on=choose_on, console=console)  # fmt: skip
 
 
 def export_model(
-    encoder: Any, head: Any, out: Path, technique: dict[str, str], ranges: list[str], develop: list[Example], about: dict[str, Any],
+    encoder: Any, head: Any, words: bytes, out: Path, technique: dict[str, str], ranges: list[str], develop: list[Example], about: dict[str, Any],
     recipe: Recipe, *, name: str, quantise: bool = True, choose_on: Sequence[Example] = (), console: Console | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a model's files, calibrate what was written, and say so in its manifest."""
@@ -108,6 +110,7 @@ def export_model(
     (out / "tokenizer.json").write_bytes(export.tokenizer_bytes())
     export.export_encoder(encoder, out / "encoder.onnx", ranges if quantise else None)
     export.export_head(head, out / "head.onnx")
+    (out / "lexical.npz").write_bytes(words)
     ready = Encoder((out / "encoder.onnx").read_bytes(), export.tokenizer_bytes(), threads=2, cache=0)
     export.write_techniques(ready, technique, out / "techniques.npz")
     return calibrate.calibrate_folder(
