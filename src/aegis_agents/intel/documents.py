@@ -6,20 +6,33 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import AwareDatetime, field_validator
 
 from aegis_agents.records import Passage
 from aegis_agents.records.base import Record
 
-Corpus = Literal["technique", "mitigation", "group", "software", "kev", "action"]
-"""What a snapshot holds: four kinds of ATT&CK object, exploited vulnerabilities, response actions."""
+Corpus = Literal[
+    "technique", "mitigation", "group", "software", "kev", "action", "rule", "playbook", "report", "document",
+    "epss", "indicator", "warning",
+]  # fmt: skip
+"""What a snapshot holds: four kinds of ATT&CK object, exploited vulnerabilities, the response actions that Aegis can
+take, Sigma rules, RE&CT playbook steps, reports of others (STIX, MISP), the user's own documents; and, found exactly
+and without a vector, EPSS scores, indicators and warning-list entries."""
 
-CORPORA: tuple[Corpus, ...] = ("technique", "mitigation", "group", "software", "kev", "action")
-"""The order in which corpora stand in a snapshot; each is one contiguous range of rows."""
+CORPORA: tuple[Corpus, ...] = get_args(Corpus)
+"""The order in which corpora stand in a snapshot."""
+
+EXACT_ONLY: frozenset[Corpus] = frozenset({"epss", "indicator", "warning"})
+"""Corpora that are looked up by id alone: they have neither a vector nor words, and `search` never answers them."""
+
+Tlp = Literal["clear", "green", "amber", "amber+strict", "red"]
+"""Traffic Light Protocol 2.0 (FIRST, 2022), from least to most restricted."""
+
+TLP_ORDER: tuple[Tlp, ...] = get_args(Tlp)
 
 ATTACK_LICENCE = (
     "ATT&CK Terms of Use (https://attack.mitre.org/resources/terms-of-use/); "
@@ -53,10 +66,14 @@ class Embedder(Protocol):
 
 
 class Document(Record):
-    """One piece of intelligence.
+    """One piece of intelligence, and where it came from.
 
-    `aliases` are further ids that find it (a RE&CT id, a revoked ATT&CK id).
+    `aliases` are further ids that find it (a RE&CT id, a revoked ATT&CK id, "ip:203.0.113.7").
     `embedding_text` is what its vector is made from where that differs from `text`.
+    `feed` is the name of the feed that brought it, `owner` who publishes that feed: two feeds of one
+    owner are one voice. `tenant` is whose it is, "" everyone's. `observed_at` is when its publisher
+    last saw it, `valid_until` when they take it back. Within a corpus `id` is unique: what only its
+    feed vouches for carries the feed's name in front ("blocklist/ip:203.0.113.7").
     """
 
     corpus: Corpus
@@ -68,6 +85,14 @@ class Document(Record):
     technique: str | None = None
     aliases: tuple[str, ...] = ()
     embedding_text: str | None = None
+    feed: str = "shipped"
+    owner: str = "aegis"
+    tenant: str = ""
+    tlp: Tlp = "clear"
+    fetched_at: AwareDatetime | None = None
+    observed_at: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+    signer: str = ""
 
     @field_validator("title", "text", "embedding_text")
     @classmethod
@@ -79,11 +104,19 @@ class Document(Record):
         """The text that the vector stands for."""
         return self.embedding_text if self.embedding_text is not None else self.text
 
+    @property
+    def sha256(self) -> str:
+        """Hash of what it says: unchanged when only the time of fetching differs."""
+        said = self.model_dump_json(exclude={"fetched_at"})
+        return hashlib.sha256(said.encode("utf-8")).hexdigest()
+
     def passage(self, *, score: float, snapshot: str) -> Passage:
         """The document as a search result."""
         return Passage(
             source=self.corpus, id=self.id, title=self.title, text=self.text, score=score,
-            snapshot=snapshot, trust=self.trust, licence=self.licence, technique=self.technique,
+            snapshot=snapshot, trust=self.trust, licence=self.licence, technique=self.technique, feed=self.feed,
+            owner=self.owner, tlp=self.tlp, fetched_at=self.fetched_at, observed_at=self.observed_at,
+            valid_until=self.valid_until, signer=self.signer, sha256=self.sha256,
         )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from aegis_agents.records.base import Record
 from aegis_agents.records.incident import Trust
 
@@ -52,7 +54,10 @@ class Assessment(Record):
 
 
 class Passage(Record):
-    """A piece of threat intelligence, with where it came from."""
+    """A piece of threat intelligence, with where it came from.
+
+    `source` is its corpus, `feed` what brought it and `owner` who publishes that; `sha256` is of what it says.
+    """
 
     source: str
     id: str
@@ -63,6 +68,14 @@ class Passage(Record):
     trust: float = 1.0
     licence: str = ""
     technique: str | None = None
+    feed: str = ""
+    owner: str = ""
+    tlp: str = "clear"
+    fetched_at: AwareDatetime | None = None
+    observed_at: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+    signer: str = ""
+    sha256: str = ""
 
 
 class FactEvidence(Record):

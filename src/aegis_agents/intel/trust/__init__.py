@@ -1,0 +1,1 @@
+"""How far a passage is believed: screening at ingest, quarantine, quorum, age, warning lists."""
