@@ -13,10 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.assembly import open_gate, open_intel, open_language, open_model, open_write_path
+from aegis_agents.assembly import open_context, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import ActionError, InputError, IntelError
+from aegis_agents.feeding import open_syncer
 from aegis_agents.reading import Alert, read_alert
 from aegis_agents.records import ActionReport, Case, Incident
 from aegis_agents.settings import Settings, load_settings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from aegis_agents.intel import FinalVerdict, Intel
+    from aegis_agents.intel.feeds.config import Feed
+    from aegis_agents.intel.feeds.sync import Syncer
     from aegis_agents.ledger import JournalRow, Store
     from aegis_agents.model import IncidentModel
     from aegis_agents.tools import Connector, WritePath
@@ -63,7 +66,7 @@ class Aegis:
         if isinstance(llm, str):
             overrides["llm"], llm = llm, None
         self.settings = settings or load_settings(**overrides)
-        self._given = {"model": model, "intel": intel, "checkpointer": checkpointer, "ledger": ledger}
+        self._given: dict[str, Any] = {"model": model, "intel": intel, "checkpointer": checkpointer, "ledger": ledger}
         self._tools, self._llm = tuple(tools), llm
         self._building, self._resuming = threading.RLock(), threading.Lock()
 
@@ -82,7 +85,7 @@ class Aegis:
         """Intake, journal and ledger."""
         with self._building:
             if self._given["ledger"] is not None:
-                return self._given["ledger"]  # type: ignore[return-value]
+                return self._given["ledger"]  # type: ignore[no-any-return]
             from aegis_agents.ledger import SqliteStore
 
             return SqliteStore(self.settings.home / "aegis.sqlite")
@@ -95,19 +98,9 @@ class Aegis:
     def context(self) -> Context:
         """What the agents work with."""
         with self._building:
-            model = self._given["model"] or open_model(self.settings)
-            intel = self._given["intel"] or open_intel(self.settings, model)  # type: ignore[arg-type]
-            return Context(
-                model=model,  # type: ignore[arg-type]
-                intel=intel,  # type: ignore[arg-type]
-                gate=open_gate(self.settings, intel),  # type: ignore[arg-type]
-                store=self.store,
-                write_path=self._write_path,
-                mode=self.settings.mode,
-                llm=self._llm or open_language(self.settings),
-                llm_seconds=self.settings.llm_seconds,
-                memory_strength=self.settings.memory_strength,
-            )
+            return open_context(
+                self.settings, self.store, self._write_path, model=self._given["model"], intel=self._given["intel"], llm=self._llm
+            )  # fmt: skip
 
     @cached_property
     def graph(self) -> Any:
@@ -117,7 +110,7 @@ class Aegis:
             from aegis_agents.graph import build_graph
 
             saver = self._given["checkpointer"] or open_checkpointer(self.settings.home / "checkpoints.sqlite")
-            return build_graph().compile(checkpointer=saver)  # type: ignore[arg-type]
+            return build_graph().compile(checkpointer=saver)
 
     # investigating
 
@@ -166,6 +159,10 @@ class Aegis:
         if intel is None:
             raise IntelError("this Aegis was made without intelligence")
         return intel.add_kev(kev) if kev is not None else intel.snapshot_id
+
+    def syncer(self, feeds: Sequence[Feed] | None = None) -> Syncer:
+        """What fetches the feeds of threat intelligence (see `feeding.open_syncer`)."""
+        return open_syncer(self.settings, self.context, feeds)
 
     def recover(self) -> list[Case]:
         """After a crash: settle what was under way by looking, then decide what was taken in and not decided.
@@ -235,6 +232,8 @@ class Aegis:
     def _drive(self, incident: Incident, native: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Take the incident in, run the graph, keep the case."""
         started = time.perf_counter()
+        if self.context.intel is not None:
+            self.context.intel.refresh()  # another process may have synced feeds
         versions = self.context.versions
         if self.store.admit(incident, native, versions).finished:
             return

@@ -10,6 +10,7 @@ from aegis_agents.settings import Settings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from aegis_agents.context import Context
     from aegis_agents.gate import Gate
     from aegis_agents.intel import Intel
     from aegis_agents.ledger import Store
@@ -44,9 +45,10 @@ def open_language(settings: Settings) -> BaseChatModel | None:
 
 def open_intel(settings: Settings, model: IncidentModel) -> Intel:
     """The intelligence under `home`, built on first use."""
-    from aegis_agents.intel import Intel
+    from aegis_agents.intel import Intel, Reader
 
-    return Intel.open(settings.home / "intel", model)
+    reader = Reader(tenant=settings.tenant, clearance=settings.clearance)
+    return Intel.open(settings.home / "intel", model, reader=reader)
 
 
 def open_gate(settings: Settings, intel: Intel | None) -> Gate:
@@ -81,3 +83,28 @@ def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) 
         found.append(NftablesConnector(never=settings.nftables_never))
     outbox = OutboxConnector(settings.home / "outbox")
     return WritePath(store, assign(found, fallback=outbox), redact=redact)
+
+
+def open_context(
+    settings: Settings, store: Store, write_path: WritePath, *, model: IncidentModel | None, intel: Intel | None,
+    llm: BaseChatModel | None,
+) -> Context:  # fmt: skip
+    """What the agents work with; what is not given is opened as settings say."""
+    from aegis_agents.context import Context
+    from aegis_agents.feeding import FeedClock
+
+    model = model or open_model(settings)
+    intel = intel or open_intel(settings, model)
+    return Context(
+        model=model,
+        intel=intel,
+        gate=open_gate(settings, intel),
+        store=store,
+        write_path=write_path,
+        mode=settings.mode,
+        llm=llm or open_language(settings),
+        llm_seconds=settings.llm_seconds,
+        memory_strength=settings.memory_strength,
+        indicator_strength=settings.indicator_strength,
+        feed_times=FeedClock(settings),
+    )

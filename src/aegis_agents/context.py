@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ from aegis_agents.intel import Intel
 from aegis_agents.ledger import Store
 from aegis_agents.model import IncidentModel
 from aegis_agents.tools import WritePath
+from aegis_agents.tools.indicator_report import FeedTimes
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -30,6 +32,10 @@ class Context:
     """How long the language model may take, by the wall clock."""
     memory_strength: float = 2.0
     """What a confirmed case that is just alike adds to its verdict, in log-odds."""
+    indicator_strength: float = 1.5
+    """Most that established indicators add to an attack, in log-odds."""
+    feed_times: Callable[[], FeedTimes] = FeedTimes
+    """What ages of indicators are measured by."""
 
     @property
     def versions(self) -> dict[str, str]:

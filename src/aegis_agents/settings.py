@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     """While this file is there, nothing is done (default: `home`/KILL)."""
     tenant: str = "default"
     """Whose incidents these are; part of every incident's id."""
+    clearance: Literal["clear", "green", "amber", "amber+strict", "red"] = "amber+strict"
+    """The most restricted intelligence (TLP) that is read; "red" is for named persons."""
+    feeds: Path | None = None
+    """A TOML file that names the feeds of threat intelligence (docs/intel.md)."""
+    feed_tokens: dict[str, SecretStr] = {}
+    """Secrets of feeds, by name, for those that should not stand in that file."""
+    indicator_strength: float = Field(default=1.5, ge=0, le=3)
+    """Most that indicators which several sources established add to an attack, in log-odds; 0 leaves the model alone."""
     threads: int = Field(default=0, ge=0)
     """Threads of the encoder; 0 leaves it to ONNX Runtime."""
     cache: int = Field(default=20_000, ge=0)

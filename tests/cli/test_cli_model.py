@@ -65,7 +65,7 @@ def quick_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate judges by a few alerts, and no intelligence is built, which it does not ask."""
     pytest.importorskip("scipy", reason="needs the train extra")
     monkeypatch.setattr("aegis_agents.training.regression.regression_suite", lambda store: few_examples())
-    monkeypatch.setattr("aegis_agents.aegis.open_intel", lambda settings, model: None)
+    monkeypatch.setattr("aegis_agents.assembly.open_intel", lambda settings, model: None)
 
 
 def ledger(kind: str) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ import pytest
 from aegis_agents.errors import InputError
 from aegis_agents.intel import Intel
 from aegis_agents.intel.search import fuse, ids_in, only_ids
+from aegis_agents.intel.words import Said
 
 TEXT = "powershell encoded command downloads a payload"
 
@@ -39,10 +40,12 @@ def test_a_query_of_ids_alone_is_recognised() -> None:
     assert not only_ids("powershell")
 
 
-def test_reciprocal_ranks_are_added_up() -> None:
-    # 2 is in both rankings; 1 and 3 tie, and the lower row goes first
-    assert fuse([[1, 2], [3, 2]]) == [2, 1, 3]
-    assert fuse([[], []]) == []
+def test_words_add_a_share_of_their_best_to_the_cosine() -> None:
+    said = [Said(3, 20.0), Said(2, 10.0)]
+    assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said) == [3, 1, 2]  # 0.52, 0.50, 0.49
+    assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said, weight=0.0) == [1, 2, 3]
+    assert fuse({2: 0.4, 1: 0.4}, []) == [1, 2]
+    assert fuse({}, []) == []
 
 
 @pytest.mark.parametrize("query", ["CVE-2021-44228", "cve-2021-44228", "what of Cve-2021-44228 then?"])
@@ -89,7 +92,8 @@ def test_a_vector_alone_ranks_by_cosine(shared: Intel, model) -> None:
     vector = model.embed([TEXT])[0]
     scores = [p.score for p in shared.search(vector=vector, k=20)]
     assert scores == sorted(scores, reverse=True)
-    everything = shared._store._index.reconstruct_n(0, shared._store._index.ntotal) @ vector
+    (segment,) = shared._opened.store.segments
+    everything = segment.index.vectors(np.arange(segment.index.size, dtype=np.int32)) @ vector
     assert scores == pytest.approx(sorted(everything, reverse=True)[:20], abs=1e-5)
 
 
@@ -157,7 +161,7 @@ def test_readers_in_many_threads_get_the_same_answers(shared: Intel) -> None:
 
 def test_search_goes_on_while_the_snapshot_is_swapped(directory: Path, model) -> None:
     with Intel.open(directory, model) as intel, ThreadPoolExecutor(2) as pool:
-        kev = intel._store.tables.corpus("kev")
+        kev = list(intel.documents(corpora=("kev",)))
         searches = pool.map(lambda _: intel.search(TEXT, k=1)[0].id, range(200))
         intel.replace_corpus("kev", kev[:100], version="fewer")
         assert len(set(searches)) == 1

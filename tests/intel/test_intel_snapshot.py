@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +13,25 @@ import pytest
 
 import aegis_agents.intel
 from aegis_agents.errors import InputError, IntelError, IntelTampered
-from aegis_agents.intel import SHIPPED_VECTORS, Document, Intel, write_vectors
-from aegis_agents.intel import snapshot as snapshots
-from aegis_agents.intel.build import CACHE, shipped
+from aegis_agents.intel import SHIPPED_VECTORS, Document, Intel, files, segments, write_vectors
+from aegis_agents.intel.build import shipped
 from aegis_agents.intel.documents import text_key
+from aegis_agents.intel.readers import Reader
+from aegis_agents.intel.segments import SegmentPool
 from aegis_agents.intel.store import Store
+from aegis_agents.intel.writer import CACHE
 
 SOURCE = Path(aegis_agents.intel.__file__).parent
 
 
 def current_path(directory: Path) -> Path:
-    return directory / "snapshots" / (directory / "current").read_text().strip()
+    """The folder of the current snapshot's one segment."""
+    (part,) = json.loads(manifest_path(directory).read_bytes())["parts"]
+    return directory / "segments" / part["segment"]
+
+
+def manifest_path(directory: Path) -> Path:
+    return directory / "snapshots" / f"{(directory / 'current').read_text().strip()}.json"
 
 
 def flip(path: Path, at: int = -1) -> None:
@@ -35,7 +44,7 @@ def own_document(key: str = "CVE-2031-00001") -> Document:
     return Document(corpus="kev", id=key, title=key, text=f"{key} zanzibar gateway", licence="test")
 
 
-@pytest.mark.parametrize("name", ["vectors.faiss", "documents.sqlite", "manifest.json"])
+@pytest.mark.parametrize("name", ["vectors.faiss", "documents.sqlite", "words.bin", "manifest.json"])
 @pytest.mark.parametrize("at", [0, 40, -1])
 def test_one_altered_bit_is_caught_in_every_file(directory: Path, model, name: str, at: int) -> None:
     flip(current_path(directory) / name, at)
@@ -43,7 +52,35 @@ def test_one_altered_bit_is_caught_in_every_file(directory: Path, model, name: s
         Intel.open(directory, model)
 
 
-@pytest.mark.parametrize("name", ["vectors.faiss", "documents.sqlite", "manifest.json"])
+@pytest.mark.parametrize("at", [0, 40, -1])
+def test_one_altered_bit_is_caught_in_the_snapshots_manifest(directory: Path, model, at: int) -> None:
+    flip(manifest_path(directory), at)
+    with pytest.raises(IntelTampered, match="named after"):
+        Intel.open(directory, model)
+
+
+def test_a_missing_segment_is_caught(directory: Path, model) -> None:
+    shutil.rmtree(current_path(directory))
+    with pytest.raises(IntelTampered, match="names this segment"):
+        Intel.open(directory, model)
+
+
+def test_a_segment_is_hashed_once_by_a_process_and_again_when_it_was_touched(
+    directory: Path, model, monkeypatch
+) -> None:
+    hashed = []
+    real = files.sha256_of
+    monkeypatch.setattr(files, "sha256_of", lambda path: hashed.append(path.name) or real(path))
+    Intel.open(directory, model).close()
+    assert sorted(hashed) == ["documents.sqlite", "vectors.faiss", "words.bin"]
+    Intel.open(directory, model).close()
+    assert len(hashed) == 3
+    os.utime(current_path(directory) / "words.bin")
+    Intel.open(directory, model).close()
+    assert len(hashed) == 6
+
+
+@pytest.mark.parametrize("name", ["vectors.faiss", "documents.sqlite", "words.bin", "manifest.json"])
 def test_a_missing_file_is_caught(directory: Path, model, name: str) -> None:
     (current_path(directory) / name).unlink()
     with pytest.raises(IntelTampered, match=name):
@@ -60,7 +97,7 @@ def test_a_manifest_rewritten_to_fit_altered_files_is_caught_by_its_name(directo
     path = current_path(directory)
     flip(path / "vectors.faiss")
     manifest = json.loads((path / "manifest.json").read_bytes())
-    manifest["files"]["vectors.faiss"] = snapshots._sha256(path / "vectors.faiss")
+    manifest["files"]["vectors.faiss"] = files.sha256_of(path / "vectors.faiss")
     (path / "manifest.json").write_bytes(json.dumps(manifest, sort_keys=True, indent=1).encode())
     with pytest.raises(IntelTampered, match="named after"):
         Intel.open(directory, model)
@@ -93,17 +130,17 @@ def test_the_same_inputs_give_the_same_id_and_another_model_another(tmp_path: Pa
 def test_a_failed_build_leaves_the_old_snapshot_in_use(directory: Path, model, monkeypatch) -> None:
     with Intel.open(directory, model) as intel:
         before = intel.snapshot_id
-        present = set((directory / "snapshots").iterdir())
+        present = {*directory.rglob("*")}
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError("disk full")
 
-        for step in ("write_tables", "_sync", "_place"):
+        for module, step in ((segments, "write_tables"), (files, "sync"), (files, "place")):
             with monkeypatch.context() as patch:
-                patch.setattr(snapshots, step, fail)
+                patch.setattr(module, step, fail)
                 with pytest.raises(IntelError, match="disk full"):
                     intel.replace_corpus("kev", [own_document()], version="test")
-            assert set((directory / "snapshots").iterdir()) == present, step
+            assert {*directory.rglob("*")} == present, step
             assert intel.snapshot_id == before
     with Intel.open(directory, model, build_if_missing=False) as again:
         assert again.snapshot_id == before
@@ -135,7 +172,7 @@ def test_the_index_is_memory_mapped(directory: Path, model, monkeypatch) -> None
     real = faiss.read_index
     monkeypatch.setattr(faiss, "read_index", lambda path, flag=0: flags.append(flag) or real(path, flag))
     with Intel.open(directory, model):
-        assert flags == [faiss.IO_FLAG_MMAP | faiss.IO_FLAG_MMAP_IFC]
+        assert flags == [faiss.IO_FLAG_MMAP_IFC]
         if sys.platform == "linux":  # the flag did what it says: the file is in the address space
             mapped = Path("/proc/self/maps").read_text()
             assert str(current_path(directory) / "vectors.faiss") in mapped
@@ -251,7 +288,7 @@ def test_an_old_snapshot_can_be_replayed(directory: Path, model) -> None:
 
 def test_intelligence_is_built_without_kev(directory: Path, model) -> None:
     with Intel.build(directory, model, kev=None) as intel:
-        assert "kev" not in intel.manifest.ranges
+        assert "kev" not in intel.counts()
         assert intel.cve("CVE-2021-44228") is None
         assert intel.search("log4j", corpora=("kev",)) == []
     with Intel.open(directory, model) as again:
@@ -282,6 +319,7 @@ def test_the_store_can_be_read_by_nobody_else(tmp_path: Path, model) -> None:
     if os.name == "posix":
         assert (tmp_path / "intel").stat().st_mode & 0o077 == 0
         assert (tmp_path / "intel" / "snapshots").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "intel" / "segments").stat().st_mode & 0o077 == 0
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -292,11 +330,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_a_store_names_the_corpus_that_does_not_exist(built: Path) -> None:
-    store = Store(built, (built / "current").read_text().strip())
+    pool = SegmentPool(built)
+    view = Store(built, (built / "current").read_text().strip(), pool).seen_by(Reader())
     with pytest.raises(InputError, match="not a corpus") as caught:
-        store.ranges(["gossip"])
+        view.pieces(["gossip"])
     assert "technique" in caught.value.fix
-    store.close()
+    pool.close()
 
 
 def test_the_shipped_vectors_are_those_of_the_shipped_model() -> None:

@@ -1,16 +1,19 @@
-"""Intel: what is known about what this alert names? Techniques, exploited CVEs, confirmed past cases."""
+"""Intel: what is known about what this alert names? Techniques, exploited CVEs, indicators, confirmed past cases."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
 from langgraph.runtime import Runtime
 
+from aegis_agents.agents.indicators import consult
 from aegis_agents.agents.recall import recall
 from aegis_agents.context import Context
 from aegis_agents.errors import IntelError
-from aegis_agents.records import Incident, Passage
+from aegis_agents.intel import Intel
+from aegis_agents.records import Assessment, Incident, Passage, TechniqueScore
 from aegis_agents.state import IncidentState
 
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,7}\b", re.I)
@@ -24,8 +27,19 @@ def _named_cves(incident: Incident) -> list[str]:
     return list(found)[:_MAX_CVES]
 
 
+def _in_this_release(assessment: Assessment, known: Intel) -> Assessment:
+    """The same likenesses under the ids that the snapshot's ATT&CK release has; the model's release may be another."""
+    if all(known.is_technique(scored.technique) for scored in assessment.techniques):
+        return assessment
+    renamed: dict[str, TechniqueScore] = {}
+    for scored in assessment.techniques:
+        id = known.resolve_technique(scored.technique) or scored.technique
+        renamed.setdefault(id, scored.model_copy(update={"technique": id}))
+    return assessment.model_copy(update={"techniques": tuple(renamed.values())})
+
+
 def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Adds `passages`, and the votes of confirmed cases to `assessment`.
+    """Adds `passages`; to `assessment` the votes of confirmed cases and what feeds established of its indicators.
 
     Without a usable snapshot it goes on without either, and says so in `notes`.
     """
@@ -34,7 +48,8 @@ def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
         return {"passages": (), "notes": ("no threat intelligence is loaded",)}
     try:
         passages: list[Passage] = []
-        for scored in state["assessment"].techniques[:TECHNIQUES]:
+        assessment = _in_this_release(state["assessment"], context.intel)
+        for scored in assessment.techniques[:TECHNIQUES]:
             if (known := context.intel.technique(scored.technique)) is not None:
                 passages.append(known.model_copy(update={"score": scored.score}))
         for cve in _named_cves(incident):
@@ -43,8 +58,9 @@ def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
         vector = context.model.embed_incident(incident)
         # A case does not vote on itself.
         cases = context.intel.similar_cases(vector, k=CASES, exclude_key=incident.id)
+        assessment, notes = recall(assessment, cases, context.memory_strength)
+        assessment, listed, said = consult(context, incident, assessment, dt.datetime.now(dt.UTC))
     except IntelError as error:
         return {"passages": (), "notes": (f"threat intelligence could not be searched: {error}",)}
-    assessment, notes = recall(state["assessment"], cases, context.memory_strength)
-    passages += [c.passage() for c in cases]
-    return {"passages": tuple(passages), "assessment": assessment, "notes": notes}
+    passages += [*listed, *(c.passage() for c in cases)]
+    return {"passages": tuple(passages), "assessment": assessment, "notes": (*notes, *said)}

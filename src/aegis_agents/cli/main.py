@@ -15,13 +15,13 @@ from rich.console import Console
 from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
 from aegis_agents.cli.evaluate import evaluate_model
+from aegis_agents.cli.intel import intel_app
 from aegis_agents.cli.model import model_app
 from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
 from aegis_agents.cli.train import train_app
 
 app = typer.Typer(help="Triage, intelligence, reasoning and approval for security incidents.", no_args_is_help=True, add_completion=False)  # fmt: skip
 ledger_app = typer.Typer(help="The tamper-evident record of everything decided and done.", no_args_is_help=True)
-intel_app = typer.Typer(help="Threat intelligence.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(intel_app, name="intel")
 app.add_typer(model_app, name="model")
@@ -173,31 +173,6 @@ def show(
     with spoken_errors(), _open(settings) as aegis:
         for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit):
             print_json(entry.model_dump(mode="json"))
-
-
-@intel_app.command()
-def sync(
-    kev: Annotated[
-        Path | None, typer.Option("--kev", help="A newer KEV catalogue, fetched from its publisher.")
-    ] = None,
-    settings: SettingsFile = None,
-) -> None:
-    """Build the snapshot of threat intelligence if it is missing or outdated; take in what you give."""
-    with spoken_errors(), _open(settings) as aegis:
-        snapshot = aegis.build_intel(kev=kev)
-        typer.echo(f"intelligence snapshot {snapshot}")
-
-
-@intel_app.command()
-def search(
-    text: str,
-    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many.")] = 5,
-    settings: SettingsFile = None,
-) -> None:
-    """Search threat intelligence."""
-    with spoken_errors(), _open(settings) as aegis:
-        for passage in aegis.context.intel.search(query=text, k=k) if aegis.context.intel else ():
-            print_json(passage.model_dump(mode="json"))
 
 
 def main() -> None:

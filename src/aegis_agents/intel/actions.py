@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aegis_agents.intel.documents import ACTION_LICENCE, Document
+from aegis_agents.intel.uses import USES
 from aegis_agents.records import CATALOGUE, ActionSpec
 
 
@@ -15,9 +16,10 @@ def _document(spec: ActionSpec) -> Document:
     title = spec.name.replace("_", " ").capitalize()
     undo = f"Undone by {spec.undo}." if spec.reversible else "Can't be undone."
     standards = f"RE&CT {spec.react}" + (f", D3FEND {spec.d3fend}." if spec.d3fend else ".")
+    about = f"{title}. {spec.about} {' '.join(USES[spec.name])} Targets: {', '.join(spec.targets)}."
     return Document(
         corpus="action", id=spec.name, title=title, licence=ACTION_LICENCE,
-        text=f"{title}. {spec.about} Targets: {', '.join(spec.targets)}. Effect: {spec.effect}. {undo} {standards}",
+        text=f"{about} Effect: {spec.effect}. {undo} {standards}",
         aliases=(spec.react, *((spec.d3fend,) if spec.d3fend else ())),
-        embedding_text=f"{title}. {spec.about} Targets: {', '.join(spec.targets)}.",
+        embedding_text=about,
     )  # fmt: skip

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from aegis_agents.errors import IntelError
 from aegis_agents.intel import attack
 from aegis_agents.intel.actions import action_documents
-from aegis_agents.intel.documents import CORPORA, Corpus, Document, Embedder
-from aegis_agents.intel.embedding import SHIPPED_VECTORS, embed_documents, pack_vectors
+from aegis_agents.intel.changes import SHIPPED
+from aegis_agents.intel.documents import Corpus, Document, Embedder
+from aegis_agents.intel.embedding import SHIPPED_VECTORS, pack_vectors
+from aegis_agents.intel.files import only_writer
 from aegis_agents.intel.kev import SHIPPED_KEV, SHIPPED_VERSION, kev_documents
-from aegis_agents.intel.snapshot import FORMAT, Manifest, order, write_snapshot
+from aegis_agents.intel.readers import KEEPER
+from aegis_agents.intel.segments import SegmentPool
+from aegis_agents.intel.snapshot import FORMAT, Manifest, point_to
 from aegis_agents.intel.store import Store
-
-CACHE = "embeddings.sqlite"
-"""Vectors of earlier builds, in the directory of the snapshots."""
+from aegis_agents.intel.writer import Versions, write_all
 
 _SHIPPED_KEV_VERSION = f"shipped {SHIPPED_VERSION}"
 
@@ -26,6 +28,13 @@ class Contents(NamedTuple):
     """What a corpus holds, and the version of what it was read from."""
 
     version: str
+    documents: Sequence[Document]
+
+
+class Carried(NamedTuple):
+    """What feeds brought, and the version of each feed."""
+
+    versions: Mapping[str, str]
     documents: Sequence[Document]
 
 
@@ -48,18 +57,20 @@ def write(
     corpora: Mapping[Corpus, Contents],
     *,
     own: Sequence[Corpus],
+    feeds: Carried | None = None,
     vectors: Path = SHIPPED_VECTORS,
-) -> Store:
-    """Embed the documents, write the snapshot, make it the current one and open it."""
-    documents = order([d for contents in corpora.values() for d in contents.documents])
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise IntelError(f"{directory}: can't be made: {error}") from error
-    matrix = embed_documents(documents, model, cache=directory / CACHE, shipped=vectors)
+) -> str:
+    """Embed the documents, write the snapshot and make it the current one; answers its id."""
+    documents = [d for contents in corpora.values() for d in contents.documents]
     sources = {corpus: contents.version for corpus, contents in corpora.items()}
-    snapshot = write_snapshot(directory, documents, matrix, model=model.version, sources=sources, own=own)
-    return Store(directory, snapshot)
+    with only_writer(directory):
+        carried = feeds or Carried({}, ())
+        versions = Versions(sources, carried.versions, own)
+        written = write_all(directory, [*documents, *carried.documents], model, versions, vectors=vectors)
+        with closing(SegmentPool(directory)) as pool:
+            Store(directory, written, pool)  # what can't be read never becomes current
+        point_to(directory, written)
+        return written
 
 
 def write_vectors(model: Embedder, path: Path) -> int:
@@ -71,9 +82,19 @@ def write_vectors(model: Embedder, path: Path) -> int:
     return pack_vectors(model, path, [d for contents in shipped().values() for d in contents.documents])
 
 
-def contents_of(store: Store, corpora: Sequence[str] = CORPORA) -> dict[Corpus, Contents]:
-    """What an open snapshot holds of these corpora."""
-    return {c: Contents(store.manifest.sources[c], store.tables.corpus(c)) for c in CORPORA if c in corpora}
+def carried_over(store: Store) -> tuple[dict[Corpus, Contents], Carried]:
+    """What a rebuild keeps of an open snapshot: the user's own corpora, and what feeds brought to the others."""
+    own = store.manifest.own
+    kept: dict[Corpus, list[Document]] = {corpus: [] for corpus in own}
+    others: list[Document] = []
+    for _, stored in store.seen_by(KEEPER).each():
+        document = stored.document()
+        if document.corpus in kept:
+            kept[document.corpus].append(document)
+        elif document.feed != SHIPPED:
+            others.append(document)
+    corpora = {corpus: Contents(store.manifest.sources[corpus], found) for corpus, found in kept.items()}
+    return corpora, Carried(store.manifest.feeds, others)
 
 
 def outdated(manifest: Manifest, model: Embedder) -> str | None:

@@ -21,6 +21,9 @@ SHIPPED_VECTORS = Path(__file__).with_name("data") / "attack_vectors.npz"
 BATCH = 32
 """Texts asked of the model at a time: more gains nothing on a CPU and pads more."""
 
+_ASKED = 500
+"""Texts that are looked up in the cache at a time; SQLite takes 999 values in a statement at least."""
+
 _MISSING = "the vectors of {n} documents are not finite unit vectors (the model's embed is at fault)"
 
 
@@ -38,7 +41,7 @@ def embed_documents(
     known = _read_shipped(shipped, model.version)
     try:
         with closing(_open_cache(cache)) as kept:
-            known |= _read_cache(kept, model.version)
+            known |= _read_cache(kept, model.version, [key for key in texts if key not in known])
             fresh = _ask(model, {key: text for key, text in texts.items() if key not in known})
             _write_cache(kept, model.version, fresh)
     except sqlite3.Error as error:
@@ -109,10 +112,18 @@ def _open_cache(path: Path) -> sqlite3.Connection:
     return cache
 
 
-def _read_cache(cache: sqlite3.Connection, version: str) -> dict[bytes, NDArray[np.float16]]:
-    rows = cache.execute("SELECT text, vector FROM vector WHERE model = ?", (version,))
-    # count=: a cut blob gives a vector of another length, which the caller notices, and no ValueError
-    return {text: np.frombuffer(vector, np.float16, count=len(vector) // 2) for text, vector in rows}
+def _read_cache(cache: sqlite3.Connection, version: str, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float16]]:
+    found: dict[bytes, NDArray[np.float16]] = {}
+    for at in range(0, len(keys), _ASKED):  # only what is wanted: a cache may hold millions
+        some = keys[at : at + _ASKED]
+        marks = ",".join("?" * len(some))
+        sql = f"SELECT text, vector FROM vector WHERE model = ? AND text IN ({marks})"  # noqa: S608 - question marks only
+        # count=: a cut blob gives a vector of another length, which the caller notices, and no ValueError
+        found.update(
+            (text, np.frombuffer(vector, np.float16, count=len(vector) // 2))
+            for text, vector in cache.execute(sql, (version, *some))
+        )
+    return found
 
 
 def _write_cache(cache: sqlite3.Connection, version: str, vectors: dict[bytes, NDArray[np.float16]]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,67 +10,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis_agents.errors import InputError, IntelError
-from aegis_agents.intel.build import Contents, contents_of, outdated, shipped, superseded, write
-from aegis_agents.intel.cases import CaseCounts, CaseMemory, FinalVerdict, SimilarCase
-from aegis_agents.intel.crosswalk import NEWER_TO_V18
+from aegis_agents.intel.build import Carried, Contents, carried_over, outdated, shipped, superseded, write
+from aegis_agents.intel.changes import Applied, Change
+from aegis_agents.intel.crosswalk import resolve
+from aegis_agents.intel.diff import Difference, differences
 from aegis_agents.intel.documents import Corpus, Document, Embedder
 from aegis_agents.intel.embedding import SHIPPED_VECTORS
 from aegis_agents.intel.kev import CVE_ID, SHIPPED_KEV, kev_documents
+from aegis_agents.intel.opened import Opened, check_corpus
+from aegis_agents.intel.readers import Reader
+from aegis_agents.intel.remembered import Remembered
 from aegis_agents.intel.search import MAX_RESULTS, only_ids, search
-from aegis_agents.intel.snapshot import Manifest, current
-from aegis_agents.intel.store import Store, unit
+from aegis_agents.intel.snapshot import Manifest, SnapshotInfo, current, is_older_format, list_snapshots
+from aegis_agents.intel.store import View, unit
+from aegis_agents.intel.taught import TaughtRanking, shipped_taught
 from aegis_agents.records import Passage
 
 if TYPE_CHECKING:
     from aegis_agents.intel.retriever import IntelRetriever
 
-CASES = "cases.sqlite"
-"""The memory of confirmed cases, in the directory of the snapshots."""
-
 AnyCorpus = Corpus | Literal["case"]
 
 
-class Intel:
-    """Threat intelligence open for use: one immutable snapshot, and the memory of confirmed cases.
+class Intel(Remembered):
+    """Threat intelligence open for use: an immutable snapshot as one reader sees it, and their confirmed cases.
 
-    Made by `open` or `build`; safe to share between threads.
+    Made by `open` or `build`; safe to share between threads. `seen_by` gives other readers' eyes on the same.
     """
 
-    def __init__(self, directory: Path, model: Embedder, store: Store) -> None:
-        self._directory, self._model, self._store = directory, model, store
-        self._retired: list[Store] = []
-        self._writing = threading.Lock()
-        self._cases = CaseMemory(directory / CASES, model=model.version, dimensions=store.manifest.dimensions)
+    def __init__(self, opened: Opened, reader: Reader, *, owns: bool = True) -> None:
+        super().__init__(opened, reader)
+        self._owns = owns
+        self._ranking: tuple[View, TaughtRanking | None] | None = None
 
     @classmethod
     def open(
-        cls, directory: str | Path, model: Embedder, *, build_if_missing: bool = True, snapshot: str | None = None
+        cls,
+        directory: str | Path,
+        model: Embedder,
+        *,
+        build_if_missing: bool = True,
+        snapshot: str | None = None,
+        reader: Reader | None = None,
     ) -> Intel:
-        """Open the current snapshot of a directory, or a named older one.
+        """Open the current snapshot of a directory, or a named older one, as this reader sees it.
 
         Where there is none, or it was built for another model, ATT&CK release or
-        shipped data, it is built, carrying over what the user supplied; with
-        build_if_missing=False that is an IntelError. A damaged snapshot is an
-        IntelTampered and never silently replaced.
+        shipped data, it is built, carrying over what the user supplied and feeds brought;
+        with build_if_missing=False that is an IntelError. A damaged snapshot is an
+        IntelTampered and never silently replaced. Without a reader it is the tenant
+        "default", cleared up to TLP:AMBER+STRICT.
         """
         path = Path(directory)
         wanted = snapshot or current(path)
         if wanted is None:
             if not build_if_missing:
                 raise IntelError(f"{path}: holds no intelligence snapshot yet (run `aegis intel sync`)")
-            return cls.build(path, model)
-        store = Store(path, wanted)
-        why = outdated(store.manifest, model) or (superseded(store.manifest) if snapshot is None else None)
+            return cls.build(path, model, reader=reader)
+        if is_older_format(path, wanted):
+            if snapshot is not None or not build_if_missing:
+                raise IntelError(f"{path}: snapshot {wanted} is of an older release (run `aegis intel sync`)")
+            return cls.build(path, model, reader=reader)
+        opened = Opened(path, model, wanted)
+        manifest = opened.store.manifest
+        why = outdated(manifest, model) or (superseded(manifest) if snapshot is None else None)
         if why is None:
-            return cls(path, model, store)
+            return cls(opened, reader or Reader())
         try:
             if snapshot is not None or not build_if_missing:
                 raise IntelError(f"{path}: snapshot {wanted} {why} (run `aegis intel sync`)")
-            own = store.manifest.own
-            carried = contents_of(store, own)
+            own, feeds = carried_over(opened.store)
         finally:
-            store.close()
-        return cls(path, model, write(path, model, shipped() | carried, own=own))
+            opened.close()
+        return cls._write(path, model, shipped() | own, manifest.own, reader, feeds=feeds)
 
     @classmethod
     def build(
@@ -81,13 +92,14 @@ class Intel:
         *,
         kev: str | Path | None = SHIPPED_KEV,
         vectors: str | Path = SHIPPED_VECTORS,
+        reader: Reader | None = None,
     ) -> Intel:
-        """Build a snapshot from ATT&CK, response actions and KEV, and make it the current one.
+        """Build a snapshot from ATT&CK, response actions and KEV alone, and make it the current one.
 
         `kev` is a file in CISA's JSON that the user fetched (default: the shipped
         facts; None: without KEV); `vectors` a file of `write_vectors`, used if it
-        is of this model. Raises InputError if the KEV file is not usable; whatever
-        fails, the old snapshot stays.
+        is of this model. What feeds brought is not in it until they are synced again. Raises
+        InputError if the KEV file is not usable; whatever fails, the old snapshot stays.
         """
         corpora = shipped()
         own: tuple[Corpus, ...] = ()
@@ -96,28 +108,46 @@ class Intel:
         elif Path(kev) != SHIPPED_KEV:
             catalogue = kev_documents(Path(kev))
             corpora["kev"], own = Contents(f"file {catalogue.version}", catalogue.documents), ("kev",)
-        path = Path(directory)
-        return cls(path, model, write(path, model, corpora, own=own, vectors=Path(vectors)))
+        return cls._write(Path(directory), model, corpora, own, reader, vectors=Path(vectors))
+
+    @classmethod
+    def _write(
+        cls,
+        path: Path,
+        model: Embedder,
+        corpora: dict[Corpus, Contents],
+        own: Sequence[Corpus],
+        reader: Reader | None,
+        *,
+        feeds: Carried | None = None,
+        vectors: Path = SHIPPED_VECTORS,
+    ) -> Intel:
+        snapshot = write(path, model, corpora, own=own, feeds=feeds, vectors=vectors)
+        return cls(Opened(path, model, snapshot), reader or Reader())
+
+    @property
+    def reader(self) -> Reader:
+        """Whose eyes these are."""
+        return self._reader
+
+    def seen_by(self, reader: Reader) -> Intel:
+        """The same intelligence as another reader sees it; closed with this one, and follows it to new snapshots."""
+        return Intel(self._opened, reader, owns=False)
 
     @property
     def snapshot_id(self) -> str:
         """Hash of the snapshot in use; every passage carries it."""
-        return self._store.id
-
-    @property
-    def memory_version(self) -> str:
-        """What the memory of cases has learned so far, as one name."""
-        return self._cases.version
+        return self._opened.store.id
 
     @property
     def manifest(self) -> Manifest:
-        """What the snapshot in use is made of."""
-        return self._store.manifest
+        """What the snapshot in use is made of, whoever may see it: names of feeds and counts, no contents."""
+        return self._opened.store.manifest
 
     @property
     def technique_ids(self) -> frozenset[str]:
         """Every live ATT&CK technique of the snapshot."""
-        return self._store.technique_ids
+        return self._view.technique_ids
 
     def search(
         self,
@@ -139,13 +169,14 @@ class Intel:
             raise InputError("neither query nor vector is given", field="query", fix="give one of them")
         if not 1 <= k <= MAX_RESULTS:
             raise InputError(f"is {k}", field="k", fix=f"ask for 1 to {MAX_RESULTS}")
-        store = self._store
+        view = self._view
         if vector is not None:
-            vector = unit(vector, store.manifest.dimensions)
+            vector = unit(vector, self.manifest.dimensions)
         elif query is not None and not only_ids(query):
             vector = self._embed(query)
         known: list[Corpus] | None = None if corpora is None else [c for c in corpora if c != "case"]
-        found = search(store, query=query, vector=vector, corpora=known, k=k) if known != [] else []
+        taught = self._taught(view) if known == ["technique"] else None
+        found = search(view, query=query, vector=vector, corpora=known, k=k, taught=taught) if known != [] else []
         if corpora is not None and "case" in corpora and vector is not None:
             found += [case.passage() for case in self._cases.similar(vector, k)][: k - len(found)]
         return found
@@ -157,46 +188,16 @@ class Intel:
 
     def resolve_technique(self, technique: str) -> str | None:
         """The id under which the snapshot knows a technique: "t1086" → "T1059.001", "T1685" → "T1562.001"."""
-        wanted = technique.strip().upper()
-        if wanted not in self._store.technique_names:
-            wanted = NEWER_TO_V18.get(wanted, wanted)
-        return self._store.technique_names.get(wanted)
+        return resolve(technique, self._view.technique_names)
 
     def is_technique(self, technique: str) -> bool:
         """Whether the snapshot has a live technique of exactly this id (a look-up in a set)."""
-        return technique in self._store.technique_ids
+        return technique in self._view.technique_ids
 
     def cve(self, cve: str) -> Passage | None:
         """A vulnerability that is known to be exploited, None if it is not listed (which says nothing else)."""
         wanted = cve.strip().upper()
         return self._by_id(wanted, "kev") if CVE_ID.fullmatch(wanted) else None
-
-    def similar_cases(
-        self, vector: NDArray[np.float32], k: int = 5, *, exclude_key: str | None = None
-    ) -> list[SimilarCase]:
-        """The k most similar confirmed cases of each side, one for each dedupe key (see `CaseMemory.similar`)."""
-        return self._cases.similar(vector, k, exclude_key=exclude_key)
-
-    def similar_to_text(self, text: str, k: int = 5) -> list[SimilarCase]:
-        """The k confirmed cases nearest to a description."""
-        return self._cases.similar(self._embed(text), k)[:k]
-
-    def similar_to_case(self, case_id: str, k: int = 5) -> list[SimilarCase] | None:
-        """The k confirmed cases nearest to a confirmed one, itself left out; None if it is not confirmed."""
-        vector = self._cases.vector_of(case_id)
-        if vector is None:
-            return None
-        return [c for c in self._cases.similar(vector, k + 1) if c.case_id != case_id][:k]
-
-    def confirm_case(
-        self, case_id: str, vector: NDArray[np.float32], verdict: FinalVerdict, title: str, dedupe_key: str
-    ) -> None:
-        """Remember a case whose verdict a person confirmed (see `CaseMemory.confirm`)."""
-        self._cases.confirm(case_id, vector, verdict, title, dedupe_key)
-
-    def case_counts(self) -> CaseCounts:
-        """How many confirmed cases take part, and how many rows are kept without."""
-        return self._cases.counts()
 
     def replace_corpus(self, corpus: Corpus, documents: Sequence[Document], *, version: str) -> str:
         """Swap one corpus for the user's own and go on with the new snapshot, whose id is answered.
@@ -204,14 +205,23 @@ class Intel:
         `version` says what the documents were read from. They are found as soon as
         this returns; searches under way end on the old snapshot.
         """
-        if stray := next((d for d in documents if d.corpus != corpus), None):
-            raise InputError(f"{stray.id} is of corpus {stray.corpus}", field="documents", fix=f"give {corpus} only")
-        with self._writing:
-            self.refresh()  # so that what another process added is kept
-            own = {*self.manifest.own, corpus}
-            corpora = contents_of(self._store) | {corpus: Contents(version, documents)}
-            self._use(write(self._directory, self._model, corpora, own=tuple(own)))
-            return self.snapshot_id
+        given = list(documents)
+        check_corpus(corpus, given)
+        return self._opened.replace(corpus, given, version)
+
+    def apply(self, changes: Sequence[Change]) -> str:
+        """Take in what feeds say now and go on with the new snapshot, whose id is answered (see `take_in`)."""
+        return self.take_in(changes).snapshot
+
+    def take_in(self, changes: Sequence[Change]) -> Applied:
+        """Take in what feeds say now, all in one new snapshot; found as soon as this returns.
+
+        Documents are compared by corpus, id and hash: what is unchanged is neither written nor embedded, and
+        where nothing is new the snapshot stays. No feed replaces or removes what another brought: such a
+        document is refused, and the answer lists it. Other writers are waited for; readers go on meanwhile.
+        Raises InputError for a change that can't be meant; whatever fails, the old snapshot stays.
+        """
+        return self._opened.apply(list(changes))
 
     def add_kev(self, path: str | Path) -> str:
         """Take in a KEV catalogue that the user fetched from CISA; answers the new snapshot's id."""
@@ -220,15 +230,40 @@ class Intel:
 
     def refresh(self) -> bool:
         """Go over to the directory's current snapshot, if another process built one; whether there was one."""
-        wanted = current(self._directory)
-        if wanted is None or wanted == self._store.id:
-            return False
-        store = Store(self._directory, wanted)
-        if why := outdated(store.manifest, self._model):
-            store.close()
-            raise IntelError(f"{self._directory}: snapshot {wanted} {why} (open it with its own model)")
-        self._use(store)
-        return True
+        return self._opened.refresh()
+
+    def lookup(self, keys: str | Sequence[str], corpora: Sequence[Corpus] | None = None) -> list[Passage]:
+        """Every passage that has one of these ids or aliases ("ip:203.0.113.7"), in the order of the keys, each once."""
+        given = [keys] if isinstance(keys, str) else list(keys)
+        return list({id(p): p for found in self.lookup_each(given, corpora).values() for p in found}.values())
+
+    def lookup_each(self, keys: Sequence[str], corpora: Sequence[Corpus] | None = None) -> dict[str, list[Passage]]:
+        """Each key that is known → the passages that have it as id or alias, whatever its case."""
+        view = self._view
+        named = view.named(keys, corpora)
+        stored = view.stored({row for rows in named.values() for row in rows})
+        passages = {row: s.passage(score=1.0, snapshot=view.snapshot) for row, s in stored.items()}
+        return {key: [passages[row] for row in rows] for key, rows in named.items()}
+
+    def documents(self, *, feed: str | None = None, corpora: Sequence[Corpus] | None = None) -> Iterator[Document]:
+        """The documents that the reader may see; of one feed, of some corpora."""
+        return (stored.document() for _, stored in self._view.each(corpora, feed=feed))
+
+    def counts(self) -> dict[Corpus, dict[str, int]]:
+        """How many documents the reader may see: corpus → feed → number."""
+        found: dict[Corpus, dict[str, int]] = {}
+        for held in self.manifest.seen_by(self._reader):
+            feeds = found.setdefault(held.corpus, {})
+            feeds[held.feed] = feeds.get(held.feed, 0) + held.documents
+        return found
+
+    def snapshots(self) -> list[SnapshotInfo]:
+        """The directory's snapshots, newest first."""
+        return list_snapshots(self._opened.directory, self._reader)
+
+    def diff(self, a: str, b: str) -> list[Difference]:
+        """What came, went or changed between two snapshots, as far as the reader may see it (see `diff`)."""
+        return differences(self._opened.named(a), self._opened.named(b), self._reader)
 
     def as_retriever(self, *, corpora: Sequence[AnyCorpus] | None = None, k: int = 5) -> IntelRetriever:
         """A LangChain retriever over this intelligence."""
@@ -237,10 +272,9 @@ class Intel:
         return IntelRetriever(intel=self, corpora=None if corpora is None else tuple(corpora), k=k)
 
     def close(self) -> None:
-        """Release the files; the object can't be used after."""
-        for store in (*self._retired, self._store):
-            store.close()
-        self._cases.close()
+        """Release the files, and those of every view; the object can't be used after. A view releases nothing."""
+        if self._owns:
+            self._opened.close()
 
     def __enter__(self) -> Intel:
         return self
@@ -248,15 +282,18 @@ class Intel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _embed(self, text: str) -> NDArray[np.float32]:
-        return unit(self._model.embed([text]), self._store.manifest.dimensions)
+    def _taught(self, view: View) -> TaughtRanking | None:
+        kept = self._ranking  # another thread may replace it
+        if kept is None or kept[0] is not view:
+            taught = shipped_taught(self.manifest.model)
+            kept = self._ranking = view, None if taught is None else TaughtRanking(taught, view)
+        return kept[1]
 
     def _by_id(self, key: str, corpus: Corpus) -> Passage | None:
-        store = self._store
-        rows = store.tables.exact([key], store.ranges([corpus]))
-        return store.tables.documents(rows[:1])[rows[0]].passage(score=1.0, snapshot=store.id) if rows else None
+        view = self._view
+        rows = view.named([key], (corpus,)).get(key)
+        return view.stored(rows[:1])[rows[0]].passage(score=1.0, snapshot=view.snapshot) if rows else None
 
-    def _use(self, store: Store) -> None:
-        # A search in another thread may still read the old one, so it is closed with the rest.
-        self._retired.append(self._store)
-        self._store = store
+    @property
+    def _view(self) -> View:
+        return self._opened.store.seen_by(self._reader)

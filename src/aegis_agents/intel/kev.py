@@ -23,7 +23,7 @@ SHIPPED_VERSION = "2025.08.25"
 """Catalogue version of the shipped facts; a snapshot built from other shipped facts is stale."""
 
 MAX_BYTES = 64 * 1024 * 1024
-CVE_ID = re.compile(r"CVE-\d{4}-\d{4,12}")
+CVE_ID = re.compile(r"CVE-\d{4}-\d{4,12}", re.ASCII)
 _FIX = "fetch known_exploited_vulnerabilities.json from cisa.gov again"
 _FACTS = ("cveID", "vendorProject", "product", "dateAdded", "knownRansomwareCampaignUse")
 _TEXTS = ("vulnerabilityName", "shortDescription", "requiredAction")
@@ -44,7 +44,7 @@ def kev_documents(path: Path) -> Kev:
     catalogue = _read(path)
     documents: dict[str, Document] = {}
     for index, item in enumerate(catalogue["vulnerabilities"]):
-        document = _document(item, f"vulnerabilities[{index}]")
+        document = kev_document(item, f"vulnerabilities[{index}]")
         if document.id in documents:
             raise InputError(f"{document.id} is listed twice", field=f"vulnerabilities[{index}].cveID", fix=_FIX)
         documents[document.id] = document
@@ -55,7 +55,7 @@ def write_facts(source: Path, target: Path) -> None:
     """Reduce CISA's file to the facts that Aegis ships. The same input gives the same bytes."""
     catalogue = _read(source)
     for index, item in enumerate(catalogue["vulnerabilities"]):
-        _document(item, f"vulnerabilities[{index}]")  # every fact that is shipped can be read again
+        kev_document(item, f"vulnerabilities[{index}]")  # every fact that is shipped can be read again
     facts = {
         "catalogVersion": catalogue["catalogVersion"],
         "source": "CISA Known Exploited Vulnerabilities Catalog (CC0-1.0), facts only",
@@ -77,18 +77,26 @@ def _read(path: Path) -> dict[str, Any]:
     if len(raw) > MAX_BYTES:
         raise LimitExceeded(f"larger than {MAX_BYTES} bytes", field=str(path), fix=_FIX)
     try:
-        catalogue = json.loads(raw)
+        return kev_catalogue(json.loads(raw), str(path))
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", field=str(path), fix=_FIX) from error
+
+
+def kev_catalogue(catalogue: object, name: str) -> dict[str, Any]:
+    """The catalogue that a JSON value is: "catalogVersion" is text, "vulnerabilities" a list. Raises InputError.
+
+    `name` is what to call the file in the error.
+    """
     if not isinstance(catalogue, dict):
-        raise InputError("is not a JSON object", field=str(path), fix=_FIX)
+        raise InputError("is not a JSON object", field=name, fix=_FIX)
     for field, kind in (("catalogVersion", str), ("vulnerabilities", list)):
         if not isinstance(catalogue.get(field), kind):
             raise InputError(f"is missing or not a {kind.__name__}", field=field, fix=_FIX)
     return catalogue
 
 
-def _document(item: Any, where: str) -> Document:
+def kev_document(item: object, where: str) -> Document:
+    """One entry of the catalogue. Raises InputError naming its field that is wrong, behind `where`."""
     if not isinstance(item, dict):
         raise InputError("is not an object", field=where, fix=_FIX)
     cve, vendor, product, added, ransomware = (_text(item, field, where) for field in _FACTS)

@@ -1,19 +1,22 @@
-"""Hybrid search: exact ids first, then nearest vectors and best words, fused by reciprocal rank."""
+"""Hybrid search: exact ids first, then nearest vectors and best words, fused by score."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aegis_agents.intel.documents import Corpus
-from aegis_agents.intel.store import Store
+from aegis_agents.intel.documents import CORPORA, EXACT_ONLY, Corpus
+from aegis_agents.intel.store import View
+from aegis_agents.intel.taught import TaughtRanking
+from aegis_agents.intel.words import Said
 from aegis_agents.records import Passage
 
-RRF_K = 60
-"""Damping of reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009)."""
+WORDS_WEIGHT = 0.1
+"""What the best row by words gains over one without any, in cosine; chosen on the tune parts of evals/retrieval, where
+reciprocal ranks lost a tenth of what was found."""
 
 MAX_RESULTS = 100
 
@@ -21,7 +24,7 @@ _IDS = re.compile(
     r"(?<![\w.-])(?:CVE-\d{4}-\d{4,12}|T\d{4}(?:\.\d{3})?|[MGS]\d{4}|RA\d{4}|D3-[A-Z]{1,8})(?![\w-])(?!\.\d)",
     re.IGNORECASE,
 )
-_MAX_IDS = 16
+_MAX_IDS, _MAX_NAMED, _MOST_LOOKED_AT = 16, 5, 1000
 
 
 def ids_in(query: str) -> list[str]:
@@ -34,45 +37,61 @@ def only_ids(query: str) -> bool:
     return bool(_IDS.search(query)) and not re.search(r"\w", _IDS.sub(" ", query))
 
 
-def fuse(rankings: Iterable[Sequence[int]]) -> list[int]:
-    """One ranking out of several: each gives 1 / (60 + rank) to what it lists; ties go to the lower row."""
-    scores: dict[int, float] = {}
-    for ranking in rankings:
-        for rank, row in enumerate(ranking, start=1):
-            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_K + rank)
-    return sorted(scores, key=lambda row: (-scores[row], row))
+def fuse(cosines: Mapping[int, float], said: Sequence[Said], weight: float = WORDS_WEIGHT) -> list[int]:
+    """Rows by cosine + weight x BM25 / the best BM25 of this query, best first; ties go to the lower row.
+
+    `cosines` has all rows of `said`. Dividing by the best makes the weight fit corpora of any size.
+    """
+    best = max((s.score for s in said), default=0.0) or 1.0
+    gains = {s.row: weight * s.score / best for s in said}
+    return sorted(cosines, key=lambda row: (-(cosines[row] + gains.get(row, 0.0)), row))
 
 
 def search(
-    store: Store,
+    view: View,
     *,
     query: str | None,
     vector: NDArray[np.float32] | None,
     corpora: Sequence[Corpus] | None,
     k: int,
+    taught: TaughtRanking | None = None,
 ) -> list[Passage]:
-    """The k passages that fit best; those that `query` names by id come first.
+    """The k passages that fit best of what the view shows; those that `query` names by id come first.
 
     `vector` is of length 1. A passage's score is its cosine with the vector, cut
     to 0..1; 1.0 when it was named by id, and 0.0 when only words were asked for.
-    The order is that of the fused ranks, which the scores need not follow.
+    The order is that of the fused scores. `taught` ranks techniques, where nothing but them is asked for.
     """
-    ranges = store.ranges(corpora)
+    view.pieces(corpora)  # names a corpus that does not exist, whatever is asked
     depth = max(4 * k, 20)
-    exact = store.tables.exact(ids_in(query), ranges) if query else []
+    exact = _named(view, ids_in(query), corpora) if query else []
+    said = view.lexical(query, corpora, depth) if query and not only_ids(query) else []
     cosines: dict[int, float] = {}
-    rankings: list[list[int]] = []
     if vector is not None:
-        near = store.nearest(vector, ranges, depth)
+        near = taught.nearest(view, vector, depth) if taught else view.nearest(vector, corpora, depth)
         cosines = {n.row: n.cosine for n in near}
-        rankings.append([n.row for n in near])
-    if query and not only_ids(query):
-        rankings.append(store.tables.lexical(query, ranges, depth))
-    rows = list(dict.fromkeys([*exact, *fuse(rankings)]))[:k]
-    documents = store.tables.documents(rows)
-    scores = dict.fromkeys(exact, 1.0)
-    for row in rows:
-        if row not in scores and vector is not None:
-            cosine = cosines[row] if row in cosines else store.cosine(row, vector)
-            scores[row] = min(1.0, max(0.0, cosine))
-    return [documents[row].passage(score=scores.get(row, 0.0), snapshot=store.id) for row in rows]
+        for row in {*exact, *(s.row for s in said)} - cosines.keys():
+            cosines[row] = taught.cosine(view, row, vector) if taught else view.cosine(row, vector)
+    ranked = fuse(cosines if vector is not None else dict.fromkeys((s.row for s in said), 0.0), said)
+    rows = list(dict.fromkeys([*exact, *ranked]))[:k]
+    stored = view.stored(rows)
+    scores = {row: min(1.0, max(0.0, cosine)) for row, cosine in cosines.items()} | dict.fromkeys(exact, 1.0)
+    return [stored[row].passage(score=scores.get(row, 0.0), snapshot=view.snapshot) for row in rows]
+
+
+def _named(view: View, ids: Sequence[str], corpora: Sequence[Corpus] | None) -> list[int]:
+    """Rows of these ids: for each, what bears it as its own id, then what is known by it, more trusted first.
+
+    An alias is the feed's word: a few are enough, so that nobody fills the results by naming a well-known id.
+    """
+    # EPSS scores, indicators and warnings are for `Intel.lookup`
+    ranked: list[Corpus] = [c for c in (CORPORA if corpora is None else corpora) if c not in EXACT_ONLY]
+    named = view.named(ids, ranked) if ids else {}
+    stored = view.stored({row for rows in named.values() for row in rows[:_MOST_LOOKED_AT]})
+    found: dict[int, None] = {}
+    for key, rows in named.items():
+        known = [
+            (s.fields[2].upper() != key, -s.origin.trust, row) for row in rows if (s := stored.get(row)) is not None
+        ]
+        found.update((row, None) for _, _, row in sorted(known)[:_MAX_NAMED])
+    return list(found)

@@ -1,24 +1,19 @@
-"""Snapshots: immutable directories named by the hash of their contents, and the pointer to the current one.
+"""Snapshots: immutable manifests named by their hash, and the pointer to the current one.
 
-    snapshots/<id>/vectors.faiss      faiss.write_index
-                   documents.sqlite   documents, ids, and their FTS5 index
-                   manifest.json      versions, row ranges, SHA-256 of both files
-    current                           the id in use, replaced atomically
+    snapshots/<id>.json   the segments of a snapshot, and which of their rows are dead
+    segments/<id>/        documents, vectors and words (see `segments`)
+    current               the id in use, replaced atomically
 
-The id is the SHA-256 of the manifest, which names the SHA-256 of every other file: a verdict that
-records its snapshot id pins every byte that it was based on. Nothing is pickled.
+The manifest names its segments by hash, and these the SHA-256 of every file: a verdict that records its
+snapshot id pins every byte that it was based on. Snapshots share segments, so that a change costs no
+more than what is new.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
+import datetime as dt
 import json
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,114 +21,140 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from aegis_agents.errors import IntelError, IntelTampered
-from aegis_agents.intel.documents import CORPORA, Corpus, Document
-from aegis_agents.intel.tables import write_tables
+from aegis_agents.intel import files
+from aegis_agents.intel.documents import Corpus, Tlp
+from aegis_agents.intel.readers import Range, Reader
+from aegis_agents.intel.segments import ID, canonical, name_of
 from aegis_agents.records.base import Record
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the files, or the wording of the shipped documents, change: older snapshots are then rebuilt."""
 
-VECTORS, TABLES, MANIFEST, CURRENT = "vectors.faiss", "documents.sqlite", "manifest.json", "current"
-_ID = re.compile(r"[0-9a-f]{32}")
+SNAPSHOTS, CURRENT = "snapshots", "current"
+
+
+class Held(Record):
+    """How many documents of one feed, corpus, tenant and marking a snapshot holds."""
+
+    feed: str
+    corpus: Corpus
+    tenant: str
+    tlp: Tlp
+    documents: int
+
+
+class Part(Record):
+    """A segment of a snapshot, and the ranges of its rows that later segments replaced or removed."""
+
+    segment: str
+    rows: int
+    dead: tuple[Range, ...] = ()
 
 
 class Manifest(Record):
     """What a snapshot is made of.
 
-    `ranges` gives the first row and the row after the last of each corpus;
-    `sources` the version of what each corpus was read from; `own` the corpora that
-    the user supplied, which a rebuild carries over.
+    `sources` gives the version of what each shipped or supplied corpus was read from, `feeds` that of every
+    feed; `own` the corpora that the user supplied or a feed fills in place of what is shipped, which
+    a rebuild carries over.
     """
 
     format: int
     model: str
     dimensions: int
-    ranges: dict[Corpus, tuple[int, int]]
+    parts: tuple[Part, ...]
     sources: dict[Corpus, str]
+    feeds: dict[str, str]
     own: tuple[Corpus, ...]
-    files: dict[str, str]
+    held: tuple[Held, ...]
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, one form for one content."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode()
+        return canonical(self)
 
     @property
     def snapshot_id(self) -> str:
         """The first 128 bits of the manifest's SHA-256, in hex."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()[:32]
+        return name_of(self.to_bytes())
+
+    def seen_by(self, reader: Reader) -> list[Held]:
+        """What is held for this reader."""
+        return [held for held in self.held if reader.sees(held.tenant, held.tlp)]
 
 
-def order(documents: Sequence[Document]) -> list[Document]:
-    """Documents in the order of their rows: by corpus, then id. Raises IntelError if an id is there twice."""
-    rank = {corpus: at for at, corpus in enumerate(CORPORA)}
-    ordered = sorted(documents, key=lambda d: (rank[d.corpus], d.id))
-    for one, two in itertools.pairwise(ordered):
-        if (one.corpus, one.id) == (two.corpus, two.id):
-            raise IntelError(f"{one.corpus} {one.id} is there twice (give each document its own id)")
-    return ordered
+class SnapshotInfo(Record):
+    """One line of a list of snapshots: documents and versions of feeds are those that the reader may see."""
+
+    id: str
+    made_at: dt.datetime
+    documents: int
+    feeds: dict[str, str]
+    current: bool
 
 
-def write_snapshot(
-    directory: Path,
-    documents: Sequence[Document],
-    vectors: NDArray[np.float32],
-    *,
-    model: str,
-    sources: Mapping[Corpus, str],
-    own: Sequence[Corpus],
-) -> str:
-    """Write a snapshot of ordered documents and make it the current one; answers its id.
+def dead_rows(part: Part) -> NDArray[np.bool_] | None:
+    """One entry for every row, True for the dead; None where none is."""
+    if not part.dead:
+        return None
+    dead = np.zeros(part.rows, np.bool_)
+    for lo, hi in part.dead:
+        dead[lo:hi] = True
+    return dead
 
-    Until the last step, one rename, the old snapshot stays in use, and so it does
-    if any step fails. Old snapshots are kept, so that old verdicts can be replayed.
+
+def as_ranges(dead: NDArray[np.bool_]) -> tuple[Range, ...]:
+    """Dead rows as ranges."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], dead, [False])).astype(np.int8)))
+    return tuple((int(lo), int(hi)) for lo, hi in edges.reshape(-1, 2))
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> str:
+    """Write a snapshot whose segments are in place; answers its id. It is in use only after `point_to`.
+
+    Old ones are kept, so that old verdicts can be replayed.
     """
-    import faiss
-
-    snapshots = directory / "snapshots"
-    snapshots.mkdir(parents=True, exist_ok=True, mode=0o700)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=snapshots))
-    try:
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(np.ascontiguousarray(vectors, np.float32))
-        faiss.write_index(index, str(building / VECTORS))
-        write_tables(building / TABLES, documents)
-        manifest = Manifest(
-            format=FORMAT, model=model, dimensions=vectors.shape[1], ranges=_ranges(documents), sources=dict(sources),
-            own=tuple(sorted(own)), files={name: _sha256(building / name) for name in (TABLES, VECTORS)},
-        )  # fmt: skip
-        (building / MANIFEST).write_bytes(manifest.to_bytes())
-        for path in building.iterdir():
-            _sync(path)
-        _place(building, snapshots / manifest.snapshot_id)
-    except OSError as error:
-        raise IntelError(f"{snapshots}: the snapshot can't be written: {error}") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)  # gone already when all went well
-    point_to(directory, manifest.snapshot_id)
+    path = snapshot_path(directory, manifest.snapshot_id)
+    files.make_private(path.parent)
+    files.replace(path, manifest.to_bytes())
     return manifest.snapshot_id
 
 
-def verify(path: Path) -> Manifest:
-    """The manifest of a snapshot whose every file is what was written.
-
-    Raises IntelTampered naming the file that is not, IntelError if there is no such snapshot.
-    """
-    if not path.is_dir():
-        raise IntelError(f"{path}: there is no such snapshot (build one, or name one that is there)")
+def read_manifest(directory: Path, snapshot_id: str) -> Manifest:
+    """The manifest of a snapshot. Raises IntelTampered if it is not what was written, IntelError if there is none."""
+    path = snapshot_path(directory, snapshot_id)
     try:
-        raw = (path / MANIFEST).read_bytes()
-        manifest = Manifest.model_validate_json(raw)
-    except (OSError, ValidationError) as error:
-        raise IntelTampered(f"{path / MANIFEST}: missing or not a manifest (rebuild the snapshot)") from error
-    if hashlib.sha256(raw).hexdigest()[:32] != path.name:
-        raise IntelTampered(f"{path / MANIFEST}: differs from what its snapshot is named after (rebuild it)")
-    present = {entry.name for entry in path.iterdir()}
-    if strange := sorted(present - set(manifest.files) - {MANIFEST}):
-        raise IntelTampered(f"{path / strange[0]}: does not belong to the snapshot (rebuild it)")
-    for name, expected in manifest.files.items():
-        if name not in present or _sha256(path / name) != expected:
-            raise IntelTampered(f"{path / name}: missing or altered since it was built (rebuild the snapshot)")
-    return manifest
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise IntelError(f"{path}: there is no such snapshot (build one, or name one that is there)") from error
+    except OSError as error:
+        raise IntelError(f"{path}: can't be read: {error}") from error
+    if name_of(raw) != snapshot_id:
+        raise IntelTampered(f"{path}: differs from the hash that the snapshot is named after (rebuild it)")
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        raise IntelTampered(f"{path}: is not a manifest of this format (rebuild the snapshot)") from error
+
+
+def list_snapshots(directory: Path, reader: Reader) -> list[SnapshotInfo]:
+    """Every snapshot that holds something for the reader, newest first.
+
+    A snapshot was made when its file was last written: the same content made twice is one snapshot.
+    """
+    now, found = current(directory), []
+    for path in (directory / SNAPSHOTS).glob("*.json"):
+        if not ID.fullmatch(path.stem):
+            continue
+        manifest = read_manifest(directory, path.stem)
+        seen = manifest.seen_by(reader)
+        feeds = {held.feed: manifest.feeds.get(held.feed, "") for held in seen}
+        made = path.stat().st_mtime_ns
+        info = SnapshotInfo(
+            id=path.stem, made_at=dt.datetime.fromtimestamp(made / 1e9, dt.UTC), feeds=feeds,
+            documents=sum(held.documents for held in seen), current=path.stem == now,
+        )  # fmt: skip
+        found.append((made, info))
+    return [info for _, info in sorted(found, key=lambda f: (-f[0], f[1].id))]
 
 
 def current(directory: Path) -> str | None:
@@ -142,60 +163,50 @@ def current(directory: Path) -> str | None:
         name = (directory / CURRENT).read_text("ascii", errors="replace").strip()
     except FileNotFoundError:
         return None
-    if not _ID.fullmatch(name):
+    if not ID.fullmatch(name):
         raise IntelTampered(f"{directory / CURRENT}: does not hold a snapshot id (rebuild)")
     return name
 
 
 def snapshot_path(directory: Path, snapshot_id: str) -> Path:
-    """Where a snapshot lies. Raises IntelError if the id is not one, so that no path can be smuggled in."""
-    if not _ID.fullmatch(snapshot_id):
+    """Where a snapshot's manifest lies. Raises IntelError if the id is not one, so that no path can be smuggled in."""
+    if not ID.fullmatch(snapshot_id):
         raise IntelError(f"{snapshot_id[:60]!r} is not a snapshot id (32 hexadecimal digits)")
-    return directory / "snapshots" / snapshot_id
+    return directory / SNAPSHOTS / f"{snapshot_id}.json"
+
+
+def is_older_format(directory: Path, snapshot_id: str) -> bool:
+    """Whether a snapshot is a folder of format 1, which this release does not read.
+
+    Raises IntelError if it holds a corpus that the user supplied, which a rebuild would lose.
+    """
+    path = snapshot_path(directory, snapshot_id)
+    old = path.with_suffix("") / "manifest.json"
+    if path.exists() or not old.is_file():
+        return False
+    try:
+        own = json.loads(old.read_bytes()).get("own", [])
+    except (OSError, ValueError, AttributeError) as error:
+        raise IntelTampered(f"{old}: is not a manifest (delete {directory / CURRENT} to build anew)") from error
+    if own:
+        raise IntelError(
+            f"{directory}: holds your own {', '.join(map(str, own))} in the format of an older release "
+            f"(delete {directory / CURRENT}, then give the files again)"
+        )
+    return True
 
 
 def point_to(directory: Path, snapshot_id: str) -> None:
     """Make a snapshot the current one, in one atomic step."""
-    handle, name = tempfile.mkstemp(prefix=".current-", dir=directory)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(snapshot_id + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(directory / CURRENT)  # os.replace: atomic
-    _sync(directory)
+    files.replace(directory / CURRENT, f"{snapshot_id}\n".encode("ascii"))
 
 
-def _place(building: Path, target: Path) -> None:
-    if target.exists():
-        try:
-            verify(target)
-            return  # the same content was built before
-        except IntelTampered:
-            shutil.rmtree(target)
-    try:
-        building.rename(target)
-        _sync(target.parent)
-    except OSError:
-        verify(target)  # another process built the same a moment ago
-
-
-def _ranges(documents: Sequence[Document]) -> dict[Corpus, tuple[int, int]]:
-    ranges: dict[Corpus, tuple[int, int]] = {}
-    for row, document in enumerate(documents):
-        ranges[document.corpus] = (ranges.get(document.corpus, (row, row))[0], row + 1)
-    return ranges
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows can't sync a directory, and does not need to
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def join(ranges: Sequence[Held], others: Sequence[Held], sign: int) -> tuple[Held, ...]:
+    """Counts with others added (sign 1) or taken off (sign -1)."""
+    counts: dict[tuple[str, Corpus, str, Tlp], int] = {}
+    for held, factor in [*((h, 1) for h in ranges), *((h, sign) for h in others)]:
+        key = (held.feed, held.corpus, held.tenant, held.tlp)
+        counts[key] = counts.get(key, 0) + factor * held.documents
+    return tuple(
+        Held(feed=f, corpus=c, tenant=t, tlp=m, documents=n) for (f, c, t, m), n in sorted(counts.items()) if n
+    )

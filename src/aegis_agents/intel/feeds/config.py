@@ -23,6 +23,9 @@ TrustLevel = Literal["high", "medium", "low"]
 TRUST: dict[TrustLevel, float] = {"high": 0.9, "medium": 0.6, "low": 0.3}
 """What a level counts as on a passage; 1.0 is kept for what ships with the package."""
 
+STANDARD: frozenset[FeedKind] = frozenset({"attack", "kev"})
+"""Kinds that take the place of what ships with the package, and that other passages are then measured against."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -31,6 +34,7 @@ class Feed(Record):
 
     `owner` is who publishes it: two feeds of one owner are one voice in the quorum (default: its name).
     `internal` allows addresses inside the organisation; without it nothing but public ones is contacted.
+    `token` is sent as it is in `header` ("Bearer …", or a key alone with header = "X-Api-Key").
     `public_key` (Ed25519, 64 hexadecimal digits) demands a detached signature at the same place with ".sig" behind.
     `max_age_days` overrides how long an indicator counts after it was last seen.
     """
@@ -44,7 +48,7 @@ class Feed(Record):
     licence: str = "not stated"
     tlp: Tlp = "amber"
     tenant: str = ""
-    every_seconds: Annotated[int, Field(ge=30)] = 3600
+    every_seconds: Annotated[int, Field(ge=5)] = 3600
     internal: bool = False
     username: str | None = None
     password: SecretStr | None = None
@@ -69,6 +73,10 @@ class Feed(Record):
             raise ValueError("url must begin with https:// or http://")
         if self.kind == "taxii" and self.url is None:
             raise ValueError("a TAXII collection has a url")
+        if self.kind in STANDARD and (self.trust != "high" or self.tenant or self.tlp != "clear"):
+            raise ValueError(
+                f'kind {self.kind} replaces what ships: say trust = "high" and tlp = "clear", without tenant'
+            )
         return self
 
     @property
