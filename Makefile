@@ -63,6 +63,8 @@ eval: $(VENV)/.train  ## measure the model on all of AEGIS_DEV_DATA (evals/repor
 	@test -n "$(AEGIS_DEV_DATA)" || { echo "make eval needs AEGIS_DEV_DATA, the folder with the development data"; exit 2; }
 	@$(BIN)/aegis eval --data "$(AEGIS_DEV_DATA)" --out evals/reports
 	@$(BIN)/python -m evals.real_input --split all
+	@$(BIN)/python -m evals.retrieval
+	@$(BIN)/python -m evals.intel_poisoning
 
 bakeoff: $(VENV)/.train  ## train and measure other ways to judge beside what ships (evals/reports/bakeoff.md)
 	@$(BIN)/python -m evals.bakeoff --data runs/latest/data $(if $(AEGIS_DEV_DATA),--dev "$(AEGIS_DEV_DATA)")

@@ -48,7 +48,16 @@ def fact_evidence(incident: Incident, assessment: Assessment) -> tuple[FactEvide
 def passage_evidence(passages: tuple[Passage, ...]) -> tuple[PassageEvidence, ...]:
     """The passages as evidence, each once."""
     found = {
-        (p.source, p.id): PassageEvidence(id=p.id, source=p.source, title=p.title, snapshot=p.snapshot, score=p.score)
+        (p.source, p.id): PassageEvidence(
+            id=p.id,
+            source=p.source,
+            title=p.title,
+            snapshot=p.snapshot,
+            score=p.score,
+            feed=p.feed,
+            trust=p.trust,
+            tlp=p.tlp,
+        )  # fmt: skip
         for p in passages
     }
     return tuple(found.values())

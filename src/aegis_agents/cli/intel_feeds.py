@@ -137,7 +137,9 @@ def quarantine_release(
     """Take in what was held back after all; who said so is kept, and the same text is not held back again."""
     with spoken_errors(), open_aegis(settings) as aegis, closing(open_syncer(aegis)) as syncer:
         _check_reader(aegis, syncer.quarantine, id)
-        typer.echo(f"{id}: taken in; intelligence snapshot {syncer.release(id, by)}")
+        snapshot = syncer.release(id, by)
+        _record(aegis, "intel.released", syncer.quarantine, id, by)
+        typer.echo(f"{id}: taken in; intelligence snapshot {snapshot}")
 
 
 @quarantine_app.command("drop")
@@ -148,7 +150,15 @@ def quarantine_drop(
     with spoken_errors(), open_aegis(settings) as aegis, open_quarantine(aegis) as quarantine:
         _check_reader(aegis, quarantine, id)
         quarantine.drop(id, by)
+        _record(aegis, "intel.dropped", quarantine, id, by)
         typer.echo(f"{id}: stays out")
+
+
+def _record(aegis: Aegis, kind: str, quarantine: Quarantine, id: int, by: str) -> None:
+    """Put into the ledger who decided what about which document."""
+    held = quarantine.get(id)
+    about = {"document": held.document.id, "feed": held.document.feed, "sha256": held.document.sha256}
+    aegis.store.append(kind, None, about | {"reason": held.reason, "by": by})
 
 
 def _check_reader(aegis: Aegis, quarantine: Quarantine, id: int) -> None:

@@ -108,14 +108,15 @@ def kev_document(item: object, where: str) -> Document:
         raise InputError(f"{added[:40]!r} is not a date", field=f"{where}.dateAdded", fix=_FIX) from error
     name = product if product.casefold().startswith(vendor.casefold()) else f"{vendor} {product}"
     used = "known" if ransomware == "Known" else "not known"
-    told = " ".join(_text(item, field, where) for field in _TEXTS if field in item)
+    told = {field: _text(item, field, where) for field in _TEXTS if field in item}
+    described = " ".join(text for field, text in told.items() if field != "requiredAction")
     return Document(
         corpus="kev", id=cve, title=f"{cve}: {name}", licence=KEV_LICENCE,
         text=f"{cve} in {name} is exploited in the wild; in CISA's KEV catalogue since {added}. "
-        f"Use in ransomware campaigns: {used}. {told}",
-        # An id and a date mean nothing to an encoder; without them the many entries of one product
-        # share a vector, which is computed once.
-        embedding_text=f"Exploited vulnerability in {name}. {told}",
+        f"Use in ransomware campaigns: {used}. {' '.join(told.values())}",
+        # An id and a date mean nothing to an encoder, and what CISA requires is nearly always the same; without
+        # them the many entries of one product share a vector, which is computed once.
+        embedding_text=f"Exploited vulnerability in {name}. {described}".strip(),
     )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ class FactEvidence(Record):
 
 
 class PassageEvidence(Record):
-    """A passage of intelligence that was used."""
+    """A passage of intelligence that was used, with the feed that brought it, and its trust and TLP marking."""
 
     kind: Literal["passage"] = "passage"
     id: str
@@ -98,6 +98,9 @@ class PassageEvidence(Record):
     title: str
     snapshot: str
     score: float
+    feed: str = ""
+    trust: float = 1.0
+    tlp: str = "clear"
 
 
 Evidence = FactEvidence | PassageEvidence

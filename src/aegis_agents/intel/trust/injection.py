@@ -30,12 +30,18 @@ def windows(text: str) -> Iterator[str]:
 
 
 def _fields(document: Document) -> Iterator[tuple[str, str]]:
-    yield "title", document.title
-    yield "text", document.text
-    yield "title and text", f"{document.title[-_OVERLAP:]} {document.text[:_OVERLAP]}"  # a sentence over both
-    if document.embedding_text is not None and document.embedding_text != document.text:
-        yield "embedding_text", document.embedding_text
+    # Title and text are read at once, so that a sentence over both is seen and nothing is read twice.
+    yield "title and text", f"{document.title} {document.text}"
+    # What is one word is read apart too: words that are joined by dots or dashes are only looked for in those.
+    yield from ((name, text) for name, text in _named(document) if " " not in text)
+    apart = document.embedding_text or ""
+    if not set(apart.split()) <= {*document.title.split(), *document.text.split()}:
+        yield "embedding_text", apart
     yield "id", document.id
     for number, alias in enumerate(document.aliases):
         yield f"aliases[{number}]", alias
     yield "licence", document.licence
+
+
+def _named(document: Document) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("title", document.title), ("text", document.text)
