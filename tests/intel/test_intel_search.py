@@ -41,11 +41,17 @@ def test_a_query_of_ids_alone_is_recognised() -> None:
 
 
 def test_words_add_a_share_of_their_best_to_the_cosine() -> None:
-    said = [Said(3, 20.0), Said(2, 10.0)]
-    assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said) == [3, 1, 2]  # 0.52, 0.50, 0.49
-    assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said, weight=0.0) == [1, 2, 3]
-    assert fuse({2: 0.4, 1: 0.4}, []) == [1, 2]
-    assert fuse({}, []) == []
+    said, sure = [Said(3, 20.0), Said(2, 10.0)], dict.fromkeys((1, 2, 3), 1.0)
+    assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said, sure) == [3, 1, 2]  # 0.52, 0.50, 0.49
+    assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said, sure, weight=0.0) == [1, 2, 3]
+    assert fuse({2: 0.4, 1: 0.4}, [], sure) == [1, 2]
+    assert fuse({}, [], {}) == []
+
+
+def test_a_passage_of_little_trust_must_be_clearly_nearer() -> None:
+    assert fuse({1: 0.60, 2: 0.75}, [], {1: 1.0, 2: 0.3}) == [1, 2]
+    assert fuse({1: 0.60, 2: 0.85}, [], {1: 1.0, 2: 0.3}) == [2, 1]
+    assert fuse({1: 0.60, 2: 0.62}, [], {1: 0.9, 2: 0.9}) == [2, 1]
 
 
 @pytest.mark.parametrize("query", ["CVE-2021-44228", "cve-2021-44228", "what of Cve-2021-44228 then?"])
