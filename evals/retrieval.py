@@ -173,7 +173,7 @@ def main() -> int:
         kept = given.cache or Path(scratch)
         ours = Remembering(FastModel(), kept / "vectors.npz")
         untuned = Remembering(Untuned(), kept / "untuned.npz")
-        taught = read_taught(SHIPPED_TAUGHT, ours.version)
+        taught = read_taught(SHIPPED_TAUGHT["technique"], ours.version)
         with Intel.build(Path(scratch) / "intel", ours) as intel:
             report = run(Path(folder), taught, intel, ours, untuned) | {"ms beyond the encoder": cost(intel, taught)}
     given.out.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from aegis_agents.errors import IntelError, SettingsError
 from aegis_agents.settings import Settings
 from aegis_agents.tools.indicator_report import FeedTimes
 
@@ -23,7 +24,6 @@ def open_syncer(settings: Settings, context: Context, feeds: Sequence[Feed] | No
 
     Raises SettingsError for a wrong feed, IntelError if this Aegis was made without intelligence.
     """
-    from aegis_agents.errors import IntelError
     from aegis_agents.gate.injection import find_signs
     from aegis_agents.intel.feeds.sync import Syncer
 
@@ -55,11 +55,21 @@ class FeedClock:
         self._kept: tuple[float, FeedTimes] | None = None
 
     def __call__(self) -> FeedTimes:
-        """The times now; nothing where no feed was ever synced. Raises SettingsError for a wrong feed."""
-        now = time.monotonic()
-        if self._kept is None or now - self._kept[0] > TIMES_KEPT:
-            self._kept = (now, self._read())
-        return self._kept[1]
+        """The times now; nothing where no feed was ever synced.
+
+        Raises SettingsError for a wrong feed, unless it read them before: alerts are not held up by an edit.
+        """
+        now, kept = time.monotonic(), self._kept
+        if kept is not None and now - kept[0] <= TIMES_KEPT:
+            return kept[1]
+        try:
+            times = self._read()
+        except SettingsError:
+            if kept is None:
+                raise
+            times = kept[1]
+        self._kept = (now, times)
+        return times
 
     def _read(self) -> FeedTimes:
         from aegis_agents.intel.feeds.state import STATES, FeedStates

@@ -205,8 +205,9 @@ def test_a_failure_leaves_what_was_known(states: FeedStates, tmp_path: Path) -> 
     assert unchanged.last_changed == NOW
     assert states.stale_for(feed, later) == dt.timedelta(0)
     assert states.stale_for(feed, NOW) == dt.timedelta(0)  # a clock that was set back
-    states.forget("own")
-    assert states.all() == []
+    states.removed("own", "ada", NOW)
+    assert states.all() == [FeedState(name="own", removed_by="ada", removed_at=NOW)]
+    assert states.due(feed, NOW)
 
 
 def test_a_feed_that_fails_is_asked_less_often_but_at_least_daily(states: FeedStates, tmp_path: Path) -> None:

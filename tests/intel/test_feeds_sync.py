@@ -135,7 +135,8 @@ def test_what_the_store_refuses_goes_on_being_held(desk: Desk) -> None:
     path = desk.write("kev.json", "{}")
     syncer = desk.syncer(indicators(path))
     shipped = next(iter(desk.intel.documents(corpora=("kev",))))
-    syncer.quarantine.put([Quarantined(shipped.model_copy(update={"feed": "blocklist"}), "off topic", "")])
+    stamped = {"feed": "blocklist", "owner": "blocklist", "trust": 0.3, "tlp": "amber"}
+    syncer.quarantine.put([Quarantined(shipped.model_copy(update=stamped), "off topic", "")])
     (held,) = syncer.quarantine.list()
     with pytest.raises(InputError, match="not for this feed"):
         syncer.release(held.id, "alice")

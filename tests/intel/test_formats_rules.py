@@ -171,8 +171,10 @@ workflow: |
 """
 
 
-def test_a_response_action_is_a_playbook_step_under_its_id() -> None:
-    parsed = reading(ACTION, kind="react")
+def test_a_response_action_has_its_id_from_a_trusted_feed_and_is_known_by_it_from_another() -> None:
+    (step,) = reading(ACTION, kind="react").documents
+    assert (step.id, step.aliases) == ("rules/RA9001", ("RA9001", "RA_9001_isolate_example_host"))
+    parsed = reading(ACTION, kind="react", trust="high")
     (step,) = parsed.documents
     assert (step.corpus, step.id, step.title, step.licence) == (
         "playbook",
@@ -196,7 +198,7 @@ def test_the_templates_sentence_is_no_workflow() -> None:
 def test_what_is_no_response_action_is_listed() -> None:
     stage = ACTION.replace("RA9001", "RS0003")
     parsed = reading(ACTION, stage, "5", "id: RA٩٠٠٢", "id: [RA9001]", "stage: {}\nid: RA9002", kind="react")
-    assert [d.id for d in parsed.documents] == ["RA9001", "RA9002"]
+    assert [d.id for d in parsed.documents] == ["rules/RA9001", "rules/RA9002"]
     assert parsed.documents[1].title == "RA9002"
     assert len(parsed.skipped) == 4
 

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from aegis_agents.errors import InputError
-from aegis_agents.intel import Intel
+from aegis_agents.intel import Document, Intel
+from aegis_agents.intel.changes import Change
 from aegis_agents.intel.search import fuse, ids_in, only_ids
 from aegis_agents.intel.words import Said
 
@@ -41,11 +44,26 @@ def test_a_query_of_ids_alone_is_recognised() -> None:
 
 
 def test_words_add_a_share_of_their_best_to_the_cosine() -> None:
-    said, sure = [Said(3, 20.0), Said(2, 10.0)], dict.fromkeys((1, 2, 3), 1.0)
+    said, sure = [Said(3, 20.0, 0.4), Said(2, 10.0, 0.2)], dict.fromkeys((1, 2, 3), 1.0)
     assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said, sure) == [3, 1, 2]  # 0.52, 0.50, 0.49
     assert fuse({1: 0.50, 2: 0.44, 3: 0.42}, said, sure, weight=0.0) == [1, 2, 3]
     assert fuse({2: 0.4, 1: 0.4}, [], sure) == [1, 2]
     assert fuse({}, [], {}) == []
+
+
+def test_a_name_that_stands_in_one_passage_is_found_however_far_its_vector(
+    directory: Path, model, one_hot: Callable[..., NDArray[np.float32]]
+) -> None:
+    told = Document(
+        corpus="document", id="news/1", title="News", text="QuietLoader was seen.", licence="made", feed="news", trust=0.3
+    )  # fmt: skip
+    with Intel.open(directory, model) as intel:
+        intel.apply([Change("news", "1", [told], complete=True)])
+        far = one_hot(int(np.argmin(np.abs(model.embed([told.to_embed])[0]))))
+        assert "news/1" in [p.id for p in intel.search("QuietLoader", far, k=5)]
+        few = [p.id for p in intel.search("credentials dumping lsass memory quietloader registry", far, k=5)]
+        assert "news/1" not in few, "one word of many is no reason"
+        assert intel.search("QuietLoader", far, k=1)[0].id != "news/1", "the only place is the best's"
 
 
 def test_a_passage_of_little_trust_must_be_clearly_nearer() -> None:

@@ -50,7 +50,7 @@ def test_words_are_stemmed_and_stripped_of_accents(directory: Path, model) -> No
             [Change("news", "1", [report(1, "Les résumés étaient chiffrés"), report(2, "naïve_encryption")], True)]
         )
         for asked, found in (("resume", 1), ("RÉSUMÉ", 1), ("naive", 2), ("encrypting", 2), ("zanzibar", None)):
-            ids = [intel._view.stored([r])[r].fields[2] for r, _ in intel._view.lexical(asked, ("report",), 5)]
+            ids = [intel._view.stored([r])[r].fields[2] for r, *_ in intel._view.lexical(asked, ("report",), 5)]
             assert ids == ([] if found is None else [f"news/{found}"]), asked
 
 

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from aegis_agents.errors import InputError
 from aegis_agents.intel import Intel, taught
+from aegis_agents.intel.attack import attack_documents
 from aegis_agents.intel.feeds.config import Feed
 from aegis_agents.intel.feeds.sync import Syncer
 from aegis_agents.intel.taught import SHIPPED_TAUGHT, Taught, read_taught, shipped_taught, write_taught
+from aegis_agents.model.files import read_weights
+from aegis_agents.records import CATALOGUE
 
 OneHot = Callable[..., NDArray[np.float32]]
 
@@ -24,7 +27,7 @@ def lessons(one_hot: OneHot, model: Any, tmp_path: Path, monkeypatch: pytest.Mon
     """Two techniques with vectors that their texts would never have; shipped for the fake model."""
     made = Taught(("T1003", "T1562.001"), np.stack([one_hot(5), one_hot(6)]), (3, 4))
     write_taught(made, model.version, tmp_path / "taught.npz")
-    monkeypatch.setattr(taught, "SHIPPED_TAUGHT", tmp_path / "taught.npz")
+    monkeypatch.setattr(taught, "SHIPPED_TAUGHT", {"technique": tmp_path / "taught.npz"})
     shipped_taught.cache_clear()
     monkeypatch.setattr(taught, "shipped_taught", shipped_taught)
     return made
@@ -73,17 +76,17 @@ def test_a_later_release_keeps_what_was_taught_under_the_older_id(
 
 
 def test_another_model_goes_by_texts_alone(directory: Path, model: Any, one_hot: OneHot) -> None:
-    assert shipped_taught("another@1") is None
-    with pytest.raises(InputError, match="run tune_retrieval"):
-        read_taught(SHIPPED_TAUGHT, "another@1")
+    assert shipped_taught("another@1", "technique") is None
+    assert shipped_taught(read_weights().version, "rule") is None
+    with pytest.raises(InputError, match="teach them again"):
+        read_taught(SHIPPED_TAUGHT["technique"], "another@1")
     with Intel.open(directory, model) as intel:
         assert first(intel, one_hot(5), "technique")[1] < 0.9
 
 
 def test_the_shipped_lessons_are_for_the_shipped_model_and_release() -> None:
-    from aegis_agents.intel.attack import attack_documents
-    from aegis_agents.model.files import read_weights
-
-    shipped = read_taught(SHIPPED_TAUGHT, read_weights().version)
-    assert set(shipped.ids) == {d.id for d in attack_documents() if d.corpus == "technique"}
-    assert np.linalg.norm(shipped.vectors, axis=1) == pytest.approx(1.0, abs=1e-2)
+    known = {"technique": {d.id for d in attack_documents() if d.corpus == "technique"}, "action": set(CATALOGUE)}
+    for corpus, ids in known.items():
+        shipped = read_taught(SHIPPED_TAUGHT[corpus], read_weights().version)  # type: ignore[index]
+        assert set(shipped.ids) == ids
+        assert np.linalg.norm(shipped.vectors, axis=1) == pytest.approx(1.0, abs=1e-2)

@@ -57,7 +57,7 @@ def passage_evidence(passages: tuple[Passage, ...]) -> tuple[PassageEvidence, ..
             feed=p.feed,
             trust=p.trust,
             tlp=p.tlp,
-        )  # fmt: skip
+        )
         for p in passages
     }
     return tuple(found.values())

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from aegis_agents.agents.indicators import consult
 from aegis_agents.agents.recall import recall
 from aegis_agents.context import Context
-from aegis_agents.errors import IntelError
+from aegis_agents.errors import IntelError, SettingsError
 from aegis_agents.intel import Intel
 from aegis_agents.records import Assessment, Incident, Passage, TechniqueScore
 from aegis_agents.state import IncidentState
@@ -60,7 +60,7 @@ def intel(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
         cases = context.intel.similar_cases(vector, k=CASES, exclude_key=incident.id)
         assessment, notes = recall(assessment, cases, context.memory_strength)
         assessment, listed, said = consult(context, incident, assessment, dt.datetime.now(dt.UTC))
-    except IntelError as error:
+    except (IntelError, SettingsError) as error:  # a file of feeds with a mistake must not hold alerts up
         return {"passages": (), "notes": (f"threat intelligence could not be searched: {error}",)}
     passages += [*listed, *(c.passage() for c in cases)]
     return {"passages": tuple(passages), "assessment": assessment, "notes": (*notes, *said)}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from aegis_agents.cli.intel_feeds import add_paths, list_feeds, quarantine_app, sync_feeds, watch_feeds
+from aegis_agents.cli.intel_feeds import add_paths, list_feeds, quarantine_app, remove_feed, sync_feeds, watch_feeds
 from aegis_agents.cli.intel_open import JsonFlag, open_aegis, open_intel
 from aegis_agents.cli.intel_render import show_changes, show_indicator, show_passages, show_snapshots
 from aegis_agents.cli.spoken import SettingsFile, print_json, spoken_errors
@@ -17,6 +17,7 @@ intel_app.command("sync")(sync_feeds)
 intel_app.command("watch")(watch_feeds)
 intel_app.command("feeds")(list_feeds)
 intel_app.command("add")(add_paths)
+intel_app.command("remove")(remove_feed)
 intel_app.add_typer(quarantine_app, name="quarantine")
 
 HowMany = Annotated[int, typer.Option("-k", min=1, max=100, help="How many.")]

@@ -117,6 +117,21 @@ def add_paths(
         raise typer.Exit(1)
 
 
+def remove_feed(
+    name: Annotated[str, typer.Argument(help="The feed, also one that is not configured any more.")],
+    by: By,
+    as_json: JsonFlag = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Remove all that a feed brought. While it is configured, the next sync fetches it anew."""
+    with spoken_errors():
+        with open_aegis(settings) as aegis, closing(open_syncer(aegis)) as syncer:
+            report = syncer.remove(name, by)
+        with open_aegis(settings) as aegis:  # what the feed had replaced is back from here on
+            report = report.model_copy(update={"snapshot": open_intel(aegis).snapshot_id})
+        show_report(Console(), report, as_json=as_json)
+
+
 @quarantine_app.command("list")
 def quarantine_list(
     feed: Annotated[str | None, typer.Option("--feed", help="Only of this feed.")] = None,

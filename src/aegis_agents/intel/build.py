@@ -17,7 +17,7 @@ from aegis_agents.intel.files import only_writer
 from aegis_agents.intel.kev import SHIPPED_KEV, SHIPPED_VERSION, kev_documents
 from aegis_agents.intel.readers import KEEPER
 from aegis_agents.intel.segments import SegmentPool
-from aegis_agents.intel.snapshot import FORMAT, Manifest, point_to
+from aegis_agents.intel.snapshot import FORMAT, Manifest, current, is_older_format, point_to
 from aegis_agents.intel.store import Store
 from aegis_agents.intel.writer import Versions, write_all
 
@@ -57,20 +57,47 @@ def write(
     corpora: Mapping[Corpus, Contents],
     *,
     own: Sequence[Corpus],
-    feeds: Carried | None = None,
     vectors: Path = SHIPPED_VECTORS,
 ) -> str:
     """Embed the documents, write the snapshot and make it the current one; answers its id."""
+    with only_writer(directory):
+        return _write(directory, model, corpora, own, Carried({}, ()), vectors)
+
+
+def renew(directory: Path, model: Embedder) -> str:
+    """The current snapshot's id; where there is none that this model and release can use, one is built first.
+
+    What the user supplied and feeds brought is carried over. All of it happens under the writer's lock, so that
+    nothing is lost of what another process built or applied meanwhile.
+    """
+    with only_writer(directory):
+        wanted = current(directory)
+        if wanted is None or is_older_format(directory, wanted):
+            return _write(directory, model, shipped(), (), Carried({}, ()), SHIPPED_VECTORS)
+        with closing(SegmentPool(directory)) as pool:
+            store = Store(directory, wanted, pool)
+            if (outdated(store.manifest, model) or superseded(store.manifest)) is None:
+                return wanted
+            own, feeds = carried_over(store)
+            return _write(directory, model, shipped() | own, store.manifest.own, feeds, SHIPPED_VECTORS)
+
+
+def _write(
+    directory: Path,
+    model: Embedder,
+    corpora: Mapping[Corpus, Contents],
+    own: Sequence[Corpus],
+    feeds: Carried,
+    vectors: Path,
+) -> str:
     documents = [d for contents in corpora.values() for d in contents.documents]
     sources = {corpus: contents.version for corpus, contents in corpora.items()}
-    with only_writer(directory):
-        carried = feeds or Carried({}, ())
-        versions = Versions(sources, carried.versions, own)
-        written = write_all(directory, [*documents, *carried.documents], model, versions, vectors=vectors)
-        with closing(SegmentPool(directory)) as pool:
-            Store(directory, written, pool)  # what can't be read never becomes current
-        point_to(directory, written)
-        return written
+    versions = Versions(sources, feeds.versions, own)
+    written = write_all(directory, [*documents, *feeds.documents], model, versions, vectors=vectors)
+    with closing(SegmentPool(directory)) as pool:
+        Store(directory, written, pool)  # what can't be read never becomes current
+    point_to(directory, written)
+    return written
 
 
 def write_vectors(model: Embedder, path: Path) -> int:

@@ -149,8 +149,8 @@ def _compare_one(
     added = changed = unchanged = 0
     for document in change.documents:
         key = (document.corpus, document.id)
-        if why := _objection(document, change, filled, said, others):
-            refused.append(Refused(change.feed, document.corpus, document.id, why))
+        if why := unstorable(document) or _objection(document, change, filled, said, others):
+            refused.append(Refused(change.feed, document.corpus, storable(document.id), why))
             continue
         said.add(key)
         before = mine.get(key)
@@ -167,6 +167,20 @@ def _compare_one(
     lost = [e for key, e in mine.items() if key not in said and (change.complete or e.id in gone)]
     deaths.update((entry.row, entry) for entry in lost)
     return Delta(change.feed, added, changed, len(lost), unchanged, len(refused)), refused
+
+
+def unstorable(document: Document) -> str | None:
+    """Why a document can't be stored as it is, None if it can: SQLite finds no name with a NUL or half a character."""
+    d = document
+    names = (d.id, *d.aliases, d.technique or "", d.feed, d.owner, d.tenant, d.licence, d.signer)
+    if any(storable(name) != name for name in names):
+        return "has a NUL or half a character in its id, its aliases or its origin"
+    return None
+
+
+def storable(name: str) -> str:
+    """A name as it can be stored and shown: NUL and half characters written out."""
+    return name.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _objection(

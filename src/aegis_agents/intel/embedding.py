@@ -50,7 +50,10 @@ def embed_documents(
     vectors = [known[text_key(d.to_embed)] for d in documents]
     if len({v.shape for v in vectors}) != 1:
         raise IntelError(f"{cache}: holds vectors of different lengths for one model (delete it)")
-    return np.stack(vectors).astype(np.float32)
+    found = np.stack(vectors).astype(np.float32)
+    if not np.all(np.abs(np.linalg.norm(found, axis=1) - 1) < 0.01):
+        raise IntelError(f"{cache}: holds vectors that are not finite unit vectors (delete it)")
+    return found
 
 
 def pack_vectors(model: Embedder, path: Path, documents: Iterable[Document]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis_agents.errors import InputError, IntelError
-from aegis_agents.intel.build import Carried, Contents, carried_over, outdated, shipped, superseded, write
+from aegis_agents.intel.build import Contents, outdated, renew, shipped, superseded, write
 from aegis_agents.intel.changes import Applied, Change
 from aegis_agents.intel.crosswalk import resolve
 from aegis_agents.intel.diff import Difference, differences
@@ -18,12 +19,13 @@ from aegis_agents.intel.documents import Corpus, Document, Embedder
 from aegis_agents.intel.embedding import SHIPPED_VECTORS
 from aegis_agents.intel.kev import CVE_ID, SHIPPED_KEV, kev_documents
 from aegis_agents.intel.opened import Opened, check_corpus
+from aegis_agents.intel.prune import SPARE, Pruned, prune
 from aegis_agents.intel.readers import Reader
 from aegis_agents.intel.remembered import Remembered
 from aegis_agents.intel.search import MAX_RESULTS, only_ids, search
 from aegis_agents.intel.snapshot import Manifest, SnapshotInfo, current, is_older_format, list_snapshots
 from aegis_agents.intel.store import View, unit
-from aegis_agents.intel.taught import TaughtRanking, shipped_taught
+from aegis_agents.intel.taught import Rankings
 from aegis_agents.records import Passage
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Intel(Remembered):
     def __init__(self, opened: Opened, reader: Reader, *, owns: bool = True) -> None:
         super().__init__(opened, reader)
         self._owns = owns
-        self._ranking: tuple[View, TaughtRanking | None] | None = None
+        self._rankings = Rankings(opened.model.version)
 
     @classmethod
     def open(
@@ -64,25 +66,26 @@ class Intel(Remembered):
         path = Path(directory)
         wanted = snapshot or current(path)
         if wanted is None:
-            if not build_if_missing:
-                raise IntelError(f"{path}: holds no intelligence snapshot yet (run `aegis intel sync`)")
-            return cls.build(path, model, reader=reader)
-        if is_older_format(path, wanted):
-            if snapshot is not None or not build_if_missing:
-                raise IntelError(f"{path}: snapshot {wanted} is of an older release (run `aegis intel sync`)")
-            return cls.build(path, model, reader=reader)
-        opened = Opened(path, model, wanted)
-        manifest = opened.store.manifest
-        why = outdated(manifest, model) or (superseded(manifest) if snapshot is None else None)
-        if why is None:
-            return cls(opened, reader or Reader())
-        try:
-            if snapshot is not None or not build_if_missing:
-                raise IntelError(f"{path}: snapshot {wanted} {why} (run `aegis intel sync`)")
-            own, feeds = carried_over(opened.store)
-        finally:
+            why: str | None = "holds no intelligence snapshot yet"
+        elif is_older_format(path, wanted):
+            why = f"snapshot {wanted} is of an older release"
+        else:
+            try:
+                opened = Opened(path, model, wanted)
+            except IntelError:
+                if snapshot is not None or current(path) == wanted:
+                    raise
+                # another process went on and pruned it meanwhile
+                return cls.open(directory, model, build_if_missing=build_if_missing, reader=reader)
+            manifest = opened.store.manifest
+            why = outdated(manifest, model) or (superseded(manifest) if snapshot is None else None)
+            if why is None:
+                return cls(opened, reader or Reader())
             opened.close()
-        return cls._write(path, model, shipped() | own, manifest.own, reader, feeds=feeds)
+            why = f"snapshot {wanted} {why}"
+        if snapshot is not None or not build_if_missing:
+            raise IntelError(f"{path}: {why} (run `aegis intel sync`)")
+        return cls(Opened(path, model, renew(path, model)), reader or Reader())
 
     @classmethod
     def build(
@@ -108,22 +111,8 @@ class Intel(Remembered):
         elif Path(kev) != SHIPPED_KEV:
             catalogue = kev_documents(Path(kev))
             corpora["kev"], own = Contents(f"file {catalogue.version}", catalogue.documents), ("kev",)
-        return cls._write(Path(directory), model, corpora, own, reader, vectors=Path(vectors))
-
-    @classmethod
-    def _write(
-        cls,
-        path: Path,
-        model: Embedder,
-        corpora: dict[Corpus, Contents],
-        own: Sequence[Corpus],
-        reader: Reader | None,
-        *,
-        feeds: Carried | None = None,
-        vectors: Path = SHIPPED_VECTORS,
-    ) -> Intel:
-        snapshot = write(path, model, corpora, own=own, feeds=feeds, vectors=vectors)
-        return cls(Opened(path, model, snapshot), reader or Reader())
+        snapshot = write(Path(directory), model, corpora, own=own, vectors=Path(vectors))
+        return cls(Opened(Path(directory), model, snapshot), reader or Reader())
 
     @property
     def reader(self) -> Reader:
@@ -175,7 +164,7 @@ class Intel(Remembered):
         elif query is not None and not only_ids(query):
             vector = self._embed(query)
         known: list[Corpus] | None = None if corpora is None else [c for c in corpora if c != "case"]
-        taught = self._taught(view) if known == ["technique"] else None
+        taught = self._rankings.of(view, known[0]) if known is not None and len(known) == 1 else None
         found = search(view, query=query, vector=vector, corpora=known, k=k, taught=taught) if known != [] else []
         if corpora is not None and "case" in corpora and vector is not None:
             found += [case.passage() for case in self._cases.similar(vector, k)][: k - len(found)]
@@ -261,6 +250,12 @@ class Intel(Remembered):
         """The directory's snapshots, newest first."""
         return list_snapshots(self._opened.directory, self._reader)
 
+    def prune(self, keep: Collection[str], *, spare: dt.timedelta = SPARE) -> Pruned:
+        """Drop snapshots but the current one, the one in use here, those of `keep` and the latest (see `prune.prune`)."""
+        return prune(
+            self._opened.directory, [*keep, self.snapshot_id] if not isinstance(keep, str) else keep, spare=spare
+        )
+
     def diff(self, a: str, b: str) -> list[Difference]:
         """What came, went or changed between two snapshots, as far as the reader may see it (see `diff`)."""
         return differences(self._opened.named(a), self._opened.named(b), self._reader)
@@ -282,17 +277,12 @@ class Intel(Remembered):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _taught(self, view: View) -> TaughtRanking | None:
-        kept = self._ranking  # another thread may replace it
-        if kept is None or kept[0] is not view:
-            taught = shipped_taught(self.manifest.model)
-            kept = self._ranking = view, None if taught is None else TaughtRanking(taught, view)
-        return kept[1]
-
     def _by_id(self, key: str, corpus: Corpus) -> Passage | None:
         view = self._view
-        rows = view.named([key], (corpus,)).get(key)
-        return view.stored(rows[:1])[rows[0]].passage(score=1.0, snapshot=view.snapshot) if rows else None
+        stored = view.stored(view.named([key], (corpus,)).get(key, ()))
+        # what bears the id, before what is only known by it
+        found = min(stored.items(), key=lambda s: (s[1].fields[2].upper() != key.upper(), s[0]), default=None)
+        return None if found is None else found[1].passage(score=1.0, snapshot=view.snapshot)
 
     @property
     def _view(self) -> View:

@@ -19,7 +19,8 @@ LOCK = "writer.lock"
 _PATIENCE = 600
 """Seconds that a writer waits for another; building for a new model may take minutes."""
 
-_UNFINISHED = ".building-"
+UNFINISHED = ".building-"
+"""What the names of files and folders begin with that are not finished; the next writer removes them."""
 
 
 def sha256_of(path: Path) -> str:
@@ -52,7 +53,7 @@ def building(parent: Path) -> Iterator[Path]:
     """A new folder in `parent` that is gone after, unless it was put in its place. Raises IntelError if writing fails."""
     make_private(parent)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))
         try:
             yield folder
         finally:
@@ -69,13 +70,14 @@ def place(folder: Path, target: Path, verify: Callable[[Path], object]) -> None:
             return  # the same content was written before
         except IntelTampered:
             shutil.rmtree(target)
+    sync(folder)  # the names of its files, before anything names the folder
     folder.rename(target)
     sync(target.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
     """Write a file in one atomic step: a reader finds the old content or the new."""
-    handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -110,7 +112,7 @@ def only_writer(directory: Path) -> Iterator[None]:
 
 
 def _tidy(directory: Path) -> None:
-    for left in (*directory.glob(f"{_UNFINISHED}*"), *directory.glob(f"*/{_UNFINISHED}*")):
+    for left in (*directory.glob(f"{UNFINISHED}*"), *directory.glob(f"*/{UNFINISHED}*")):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from aegis_agents.errors import InputError, IntelError
 from aegis_agents.intel.build import outdated
 from aegis_agents.intel.cases import CaseMemory
-from aegis_agents.intel.changes import Applied, Change, Plan, compare, swap
+from aegis_agents.intel.changes import Applied, Change, Plan, compare, storable, swap, unstorable
 from aegis_agents.intel.documents import Corpus, Document, Embedder
 from aegis_agents.intel.files import only_writer
 from aegis_agents.intel.readers import KEEPER
@@ -48,6 +48,7 @@ class Opened:
             self._pool.close()
             raise
         self._writing = threading.Lock()
+        self._swapping = threading.RLock()
         self._cases: dict[str, CaseMemory] = {}
         self._opening = threading.Lock()
 
@@ -80,8 +81,8 @@ class Opened:
             said = {change.feed: change.version for change in changes if change.feed in moved}
             return Versions(sources, {**manifest.feeds, **said}, own)
 
-        plan = self._write(lambda store: compare(store.seen_by(KEEPER), changes), versions)
-        return Applied(self.store.id, plan.deltas, plan.refused)
+        snapshot, plan = self._write(lambda store: compare(store.seen_by(KEEPER), changes), versions)
+        return Applied(snapshot, plan.deltas, plan.refused)
 
     def replace(self, corpus: Corpus, documents: list[Document], version: str) -> str:
         """Make a corpus consist of these documents and go on with the new snapshot, whose id is answered."""
@@ -93,15 +94,14 @@ class Opened:
         def is_news(manifest: Manifest) -> bool:
             return corpus not in manifest.own or manifest.sources.get(corpus) != version
 
-        self._write(lambda store: swap(store.seen_by(KEEPER), corpus, documents), versions, is_news)
-        return self.store.id
+        return self._write(lambda store: swap(store.seen_by(KEEPER), corpus, documents), versions, is_news)[0]
 
     def _write(
         self,
         plan_for: Callable[[Store], Plan],
         versions: Callable[[Store, Plan], Versions],
         is_news: Callable[[Manifest], bool] = lambda manifest: False,
-    ) -> Plan:
+    ) -> tuple[str, Plan]:
         with self._writing, only_writer(self.directory):
             self.refresh()  # so that what another process added is kept
             store = self.store
@@ -109,20 +109,27 @@ class Opened:
             if plan.births or plan.deaths or is_news(store.manifest):
                 written = write_next(self.directory, store, plan, self.model, versions(store, plan))
                 opened = self._open(written)  # what can't be read never becomes current
-                point_to(self.directory, written)
-                self._use(opened)
-            return plan
+                with self._swapping:
+                    point_to(self.directory, written)
+                    self._use(opened)
+            return self.store.id, plan
 
     def refresh(self) -> bool:
         """Go over to the directory's current snapshot; whether it was another."""
-        wanted = current(self.directory)
-        if wanted is None or wanted == self.store.id:
-            return False
-        store = self._open(wanted)
-        if why := outdated(store.manifest, self.model):
-            raise IntelError(f"{self.directory}: snapshot {wanted} {why} (open it with its own model)")
-        self._use(store)
-        return True
+        with self._swapping:  # or a thread that read the pointer before another wrote it would go back
+            wanted = current(self.directory)
+            if wanted is None or wanted == self.store.id:
+                return False
+            try:
+                store = self._open(wanted)
+            except IntelError:
+                if current(self.directory) == wanted:
+                    raise
+                return self.refresh()  # superseded and pruned meanwhile
+            if why := outdated(store.manifest, self.model):
+                raise IntelError(f"{self.directory}: snapshot {wanted} {why} (open it with its own model)")
+            self._use(store)
+            return True
 
     def named(self, snapshot_id: str) -> Store:
         """A snapshot by id, to be compared with another."""
@@ -143,7 +150,9 @@ class Opened:
 
 
 def check_corpus(corpus: Corpus, documents: list[Document]) -> None:
-    """Raises InputError for a document of another corpus, IntelError for an id that is there twice."""
+    """Raises InputError for a document of another corpus or that can't be stored, IntelError for an id twice."""
+    if wrong := next(((d, why) for d in documents if (why := unstorable(d))), None):
+        raise InputError(f"{storable(wrong[0].id)} {wrong[1]}", field="documents", fix="leave it out")
     if stray := next((d for d in documents if d.corpus != corpus), None):
         raise InputError(f"{stray.id} is of corpus {stray.corpus}", field="documents", fix=f"give {corpus} only")
     seen: set[str] = set()

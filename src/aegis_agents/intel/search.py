@@ -18,6 +18,10 @@ WORDS_WEIGHT = 0.1
 """What the best row by words gains over one without any, in cosine; chosen on the tune parts of evals/retrieval, where
 reciprocal ranks lost a tenth of what was found."""
 
+SAYS_IT = 0.3
+"""Share of the words' weight (see `words.Said`) from which the best row by words keeps a place, the last if need be: who
+searches for a name that stands in one passage must find it, however far its vector. Chosen like the weight."""
+
 DISTRUST = 0.3
 """What a passage without any trust would lose, in cosine; one of trust t loses that times 1 - t.
 
@@ -86,6 +90,8 @@ def search(
     stored = view.stored({*exact, *near_to})
     ranked = fuse(near_to, said, {row: s.origin.trust for row, s in stored.items()})
     rows = list(dict.fromkeys([*exact, *ranked]))[:k]
+    if k > 1 and said and said[0].share >= SAYS_IT and said[0].row not in rows:
+        rows[-1] = said[0].row
     scores = {row: min(1.0, max(0.0, cosine)) for row, cosine in cosines.items()} | dict.fromkeys(exact, 1.0)
     return [stored[row].passage(score=scores.get(row, 0.0), snapshot=view.snapshot) for row in rows]
 
@@ -98,7 +104,11 @@ def _named(view: View, ids: Sequence[str], corpora: Sequence[Corpus] | None) -> 
     # EPSS scores, indicators and warnings are for `Intel.lookup`
     ranked: list[Corpus] = [c for c in (CORPORA if corpora is None else corpora) if c not in EXACT_ONLY]
     named = view.named(ids, ranked) if ids else {}
-    stored = view.stored({row for rows in named.values() for row in rows[:_MOST_LOOKED_AT]})
+    for key, rows in named.items():
+        if len(rows) > _MOST_LOOKED_AT:
+            bearers = {entry.row for entry in view.holders([key])} & {*rows}
+            named[key] = [*sorted(bearers), *rows][:_MOST_LOOKED_AT]
+    stored = view.stored({row for rows in named.values() for row in rows})
     found: dict[int, None] = {}
     for key, rows in named.items():
         known = [

@@ -123,17 +123,22 @@ def write_segment(
     return manifest
 
 
-_verified: dict[str, tuple[tuple[str, int, int, int], ...]] = {}
-"""Segments whose hashes this process has checked, and what their files looked like then."""
+_REMEMBERED = 1000
+_verified: dict[str, tuple[tuple[str, int, int, int, int], ...]] = {}
+"""Segments whose hashes this process has checked last, and what their files looked like then."""
 
 
 def verify(path: Path) -> SegmentManifest:
     """The manifest of a segment whose every file is what was written.
 
     Raises IntelTampered naming the file that is not. A segment is hashed once by a process, its files side by
-    side in threads, and again only if size, time or inode of a file changed.
+    side in threads, and again only if size, times or inode of a file changed.
     """
     try:
+        # a link may lead elsewhere tomorrow, and reading a pipe may never end
+        links = [path] if path.is_symlink() else [p for p in path.iterdir() if p.is_symlink() or not p.is_file()]
+        if links:
+            raise IntelTampered(f"{min(links)}: is not a plain file ({_REBUILD})")
         raw = (path / MANIFEST).read_bytes()
         manifest = SegmentManifest.model_validate_json(raw)
     except (OSError, ValidationError) as error:
@@ -147,13 +152,21 @@ def verify(path: Path) -> SegmentManifest:
         if name not in present:
             raise IntelTampered(f"{path / name}: missing ({_REBUILD})")
     names = sorted(manifest.files)
-    looks = tuple((n, s.st_size, s.st_mtime_ns, s.st_ino) for n in names for s in [(path / n).stat()])
     key = str(path.resolve())
-    if _verified.get(key) != looks:
-        for name, found in zip(names, _hashes([path / n for n in names]), strict=True):
-            if found != manifest.files[name]:
-                raise IntelTampered(f"{path / name}: altered since it was written ({_REBUILD})")
-        _verified[key] = looks
+    try:
+        # ctime: anybody can set a file's mtime back
+        looks = tuple(
+            (n, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for n in names for s in [(path / n).stat()]
+        )
+        if _verified.get(key) != looks:
+            for name, found in zip(names, _hashes([path / n for n in names]), strict=True):
+                if found != manifest.files[name]:
+                    raise IntelTampered(f"{path / name}: altered since it was written ({_REBUILD})")
+            _verified[key] = looks
+    except OSError as error:
+        raise IntelTampered(f"{path}: can't be read: {error} ({_REBUILD})") from error
+    while len(_verified) > _REMEMBERED:
+        _verified.pop(next(iter(_verified)), None)
     return manifest
 
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from aegis_agents.errors import IntelError, IntelTampered
 from aegis_agents.intel import files
@@ -46,7 +48,7 @@ class Held(Record):
 class Part(Record):
     """A segment of a snapshot, and the ranges of its rows that later segments replaced or removed."""
 
-    segment: str
+    segment: Annotated[str, Field(pattern=rf"^{ID.pattern}$")]
     rows: int
     dead: tuple[Range, ...] = ()
 
@@ -137,32 +139,53 @@ def read_manifest(directory: Path, snapshot_id: str) -> Manifest:
 
 
 def list_snapshots(directory: Path, reader: Reader) -> list[SnapshotInfo]:
-    """Every snapshot that holds something for the reader, newest first.
-
-    A snapshot was made when its file was last written: the same content made twice is one snapshot.
-    """
+    """Every snapshot, newest first, with what it holds for the reader."""
     now, found = current(directory), []
-    for path in (directory / SNAPSHOTS).glob("*.json"):
-        if not ID.fullmatch(path.stem):
-            continue
-        manifest = read_manifest(directory, path.stem)
+    for name, made in made_at(directory).items():
+        try:
+            manifest = read_manifest(directory, name)
+        except IntelTampered:
+            raise
+        except IntelError:
+            if snapshot_path(directory, name).exists():
+                raise
+            continue  # another process dropped it meanwhile
         seen = manifest.seen_by(reader)
-        feeds = {held.feed: manifest.feeds.get(held.feed, "") for held in seen}
-        made = path.stat().st_mtime_ns
         info = SnapshotInfo(
-            id=path.stem, made_at=dt.datetime.fromtimestamp(made / 1e9, dt.UTC), feeds=feeds,
-            documents=sum(held.documents for held in seen), current=path.stem == now,
+            id=name, made_at=made, feeds={held.feed: manifest.feeds.get(held.feed, "") for held in seen},
+            documents=sum(held.documents for held in seen), current=name == now,
         )  # fmt: skip
-        found.append((made, info))
-    return [info for _, info in sorted(found, key=lambda f: (-f[0], f[1].id))]
+        found.append(info)
+    return found
+
+
+def made_at(directory: Path) -> dict[str, dt.datetime]:
+    """Every snapshot, newest first → when it was made: when its file was last written, so that the same content
+    made twice is one snapshot."""
+    found: dict[str, int] = {}
+    for path in (directory / SNAPSHOTS).glob("*.json"):
+        if ID.fullmatch(path.stem):
+            with suppress(FileNotFoundError):  # dropped meanwhile
+                found[path.stem] = path.stat().st_mtime_ns
+    newest = sorted(found.items(), key=lambda f: (-f[1], f[0]))
+    return {name: dt.datetime.fromtimestamp(time / 1e9, dt.UTC) for name, time in newest}
 
 
 def current(directory: Path) -> str | None:
-    """The id of the snapshot in use, None before the first build. Raises IntelTampered if it is no id."""
+    """The id of the snapshot in use, None before the first build.
+
+    Raises IntelTampered if it is no id, IntelError if it can't be read.
+    """
+    path = directory / CURRENT
     try:
-        name = (directory / CURRENT).read_text("ascii", errors="replace").strip()
+        if not path.is_file() and path.exists():
+            raise IntelTampered(f"{path}: is not a plain file (rebuild)")
+        with path.open(encoding="ascii", errors="replace") as file:
+            name = file.read(100).strip()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise IntelError(f"{path}: can't be read: {error}") from error
     if not ID.fullmatch(name):
         raise IntelTampered(f"{directory / CURRENT}: does not hold a snapshot id (rebuild)")
     return name

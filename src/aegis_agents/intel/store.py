@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aegis_agents.errors import InputError
+from aegis_agents.errors import InputError, IntelTampered
 from aegis_agents.intel import words
 from aegis_agents.intel.documents import CORPORA, EXACT_ONLY, Corpus
 from aegis_agents.intel.index import Near
@@ -38,6 +38,8 @@ class Store:
         self.id = snapshot_id
         self.manifest = read_manifest(directory, snapshot_id)
         self.segments = [pool.get(part.segment) for part in self.manifest.parts]
+        if any(part.rows != s.manifest.rows for part, s in zip(self.manifest.parts, self.segments, strict=True)):
+            raise IntelTampered(f"{snapshot_id}: counts other rows than its segments have (rebuild the snapshot)")
         self.dead = [dead_rows(part) for part in self.manifest.parts]
         self.first = [0, *accumulate(part.rows for part in self.manifest.parts)]
         self._views: dict[Reader, View] = {}
@@ -78,16 +80,19 @@ class View:
         self._pieces: dict[tuple[Corpus, ...] | None, list[Piece]] = {}
         self._ranked: dict[tuple[Corpus, ...] | None, tuple[list[Piece], _Measure]] = {}
 
+    def names(self, corpus: Corpus) -> dict[str, tuple[int, str]]:
+        """Every id and alias of a corpus, in upper case → the row, and its id; an id wins over another's alias."""
+        found: dict[str, tuple[int, str]] = {}
+        for piece in self.pieces((corpus,)):
+            for name, (row, key) in piece.segment.tables.names(piece.rows).items():
+                if name == key.upper() or name not in found:
+                    found[name] = piece.first + row, key
+        return found
+
     @cached_property
     def technique_names(self) -> dict[str, str]:
         """Every id and alias of a technique, in upper case → its id; a live id wins over another's alias."""
-        found: dict[str, str] = {}
-        for piece in self.pieces(("technique",)):
-            names = piece.segment.tables.names(piece.rows)
-            for name, (_, key) in names.items():
-                if name == key.upper() or name not in found:
-                    found[name] = key
-        return found
+        return {name: key for name, (_, key) in self.names("technique").items()}
 
     @cached_property
     def technique_ids(self) -> frozenset[str]:

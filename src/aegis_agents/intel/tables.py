@@ -195,16 +195,18 @@ class Tables:
         return [(name, row) for name, row in self._all(sql, (json.dumps(list(wanted)),)) if row in rows]
 
     def names(self, rows: Rows) -> dict[str, tuple[int, str]]:
-        """Every id and alias of these rows, in upper case → the row, and the document's id."""
+        """Every id and alias of these rows, in upper case → the row, and the document's id; an id wins over an alias."""
         found: dict[str, tuple[int, str]] = {}
+        own: dict[str, tuple[int, str]] = {}
         for lo, hi in rows.ranges:
             sql = "SELECT row, id, aliases FROM document WHERE row >= ? AND row < ? ORDER BY row"
             for row, key, aliases in self._all(sql, (lo, hi)):
                 if row in rows:
-                    found.update((name.upper(), (row, key)) for name in (key, *json.loads(aliases)))
-        return found
+                    own[key.upper()] = row, key
+                    found.update((name.upper(), (row, key)) for name in json.loads(aliases))
+        return found | own
 
-    def terms(self, terms: Sequence[str]) -> dict[str, Range]:
+    def terms(self, terms: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Where the postings of these terms begin, and how many they are."""
         sql = "SELECT term, start, rows FROM term WHERE term IN (SELECT value FROM json_each(?))"
         return {term: (start, size) for term, start, size in self._all(sql, (json.dumps(list(terms)),))}

@@ -1,9 +1,9 @@
 """The words of a segment: BM25 over postings that are read by memory map, at a cost that has a bound.
 
-FTS5 cuts and stems the words (porter, unicode61), but the postings are ours: FTS5 weighs a word by all rows of
+FTS5 stems the words (porter, unicode61), but the postings are ours: FTS5 weighs a word by all rows of
 its table, so that a new segment of one document would rank nothing and another tenant's documents would move the
 ranks of one's own; and it scores every match, which takes a second on a million rows. Here weights come
-from the rows that the reader may see, over all segments.
+from the rows that are the reader's to see, over all segments; dead ones weigh until their segment is folded.
 
     words.bin    rows (int32) of every word, one after another | lengths (int32) of all rows | counts (uint8)
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Iterable, Sequence
 from math import log
 from pathlib import Path
@@ -70,20 +71,21 @@ class Stemmer:
             wanted = dict.fromkeys(words)
             fresh = [word for word in wanted if word not in self._known]
             if fresh:
-                if len(self._known) > _REMEMBERED:
-                    self._known.clear()
-                    fresh = list(wanted)
                 self._known.update(self._ask(fresh))
-            return {word: self._known[word] for word in wanted}
+            found = {word: self._known[word] for word in wanted}
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            return found
 
     def _ask(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT INTO word(rowid, w) VALUES (?, ?)", enumerate(words))
         terms: dict[str, tuple[str, ...]] = dict.fromkeys(words, ())
-        for at, term in self._db.execute("SELECT doc, term FROM found ORDER BY doc, offset"):
-            terms[words[at]] += (term,)
-        self._db.execute("INSERT INTO word(word) VALUES ('delete-all')")
-        self._db.execute("COMMIT")
+        self._db.execute("BEGIN")
+        try:
+            self._db.executemany("INSERT INTO word(rowid, w) VALUES (?, ?)", enumerate(words))
+            for at, term in self._db.execute("SELECT doc, term FROM found ORDER BY doc, offset").fetchall():
+                terms[words[at]] += (term,)
+        finally:
+            self._db.execute("ROLLBACK")  # also where Ctrl+C struck: the next question must find it empty
         return terms
 
 
@@ -92,7 +94,8 @@ STEMMER = Stemmer()
 
 def words_of(text: str) -> list[str]:
     """The words of a text, in lower case and in order; half characters, which nothing can store, left out."""
-    return _WORD.findall(text.lower().encode("utf-8", "ignore").decode())
+    # composed: a combining accent is no letter, and would cut its word in two
+    return _WORD.findall(unicodedata.normalize("NFC", text.lower().encode("utf-8", "ignore").decode()))
 
 
 def query_terms(query: str) -> list[str]:
@@ -189,10 +192,15 @@ class Scope(NamedTuple):
 
 
 class Said(NamedTuple):
-    """A row, numbered within the snapshot, and its BM25 score, above 0."""
+    """A row, numbered within the snapshot, and its BM25 score, above 0.
+
+    `share` is that score of the most that any row could have: near 0.45 for one of mean length that says each word of
+    the query once, less for one that says a few of many.
+    """
 
     row: int
     score: float
+    share: float
 
 
 def best(scopes: Sequence[Scope], *, rows: int, length: int, n: int, budget: int = MAX_POSTINGS) -> list[Said]:
@@ -232,7 +240,8 @@ def best(scopes: Sequence[Scope], *, rows: int, length: int, n: int, budget: int
                 scores = scores + weights[term] * _saturated(counts, scope.words.damping(candidates, mean))
         candidates, scores = _within(candidates, scores, n, 0)
         ranked += [(-score, scope.first + row) for score, row in zip(scores.tolist(), candidates.tolist(), strict=True)]
-    return [Said(row, -score) for score, row in sorted(ranked)[:n]]
+    most = float(sum(weights.values()))
+    return [Said(row, -score, -score / most) for score, row in sorted(ranked)[:n]]
 
 
 def _each_once(rows: Sequence[NDArray[np.int32]], every: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -38,7 +38,7 @@ Vectors = NDArray[np.float32]
 
 FILE = "technique_search.npz"
 """What a run writes: `model`, `ids`, `vectors` in half precision, and how many `lessons` told of each."""
-SHARES = {"procedures": 0.45, "situations": 0.2, "rules": 0.2, "descriptions": 0.15}
+SHARES = {"procedures": 0.45, "situations": 0.2, "rules": 0.2, "descriptions": 0.15, "needs": 0.85}
 """Of each batch. Without descriptions a technique of which nothing else tells is only ever a wrong answer, and lost."""
 CHUNK = 512
 """Texts encoded between two writes of the cache."""

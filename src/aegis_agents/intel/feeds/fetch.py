@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -81,6 +82,13 @@ def fetch(
         raise IntelError(
             f"feed {feed.name}: {downloads}: the download can't be kept: {error.strerror or error}"
         ) from error
+
+
+def forget_downloads(downloads: Path, name: str) -> None:
+    """Remove what fetching a feed left in `downloads`; its lock stays, since another process may hold it."""
+    for left in (f"{name}-pages", f"{name}-events"):
+        shutil.rmtree(downloads / left, ignore_errors=True)
+    Part(downloads, name, "").discard()
 
 
 def _from_url(feed: Feed, state: FeedState, getter: Getter, downloads: Path) -> Fetched:

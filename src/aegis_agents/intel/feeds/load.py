@@ -38,5 +38,5 @@ def load_feeds(path: Path, tokens: Mapping[str, SecretStr] | None = None) -> lis
             wrong = "; ".join(
                 f"{'.'.join(map(str, e['loc'])) or 'feed'}: {e['msg']}" for e in error.errors(include_url=False)
             )
-            raise SettingsError(f"{path}: [{name}] {wrong}") from error
+            raise SettingsError(f"{path}: [{name}] {wrong}") from None  # its trace would show what was given
     return feeds

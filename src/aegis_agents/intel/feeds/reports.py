@@ -19,7 +19,7 @@ class SyncReport(Record):
     """
 
     feed: str
-    status: Literal["new", "unchanged", "failed"]
+    status: Literal["new", "unchanged", "failed", "removed"]
     added: int = 0
     updated: int = 0
     removed: int = 0

@@ -29,7 +29,7 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS feed (name TEXT PRIMARY KEY, state TEXT NO
 
 
 class FeedState(Record):
-    """What is known of a feed. Times are in UTC.
+    """What is known of a feed. Times are in UTC. `removed_by` says who last gave up what it brought, and when.
 
     `settings` is `settings_of` the feed when it last worked: if the user changed its place, trust or marking since,
     everything is fetched and stamped anew. `failures` counts those since it last worked.
@@ -51,6 +51,8 @@ class FeedState(Record):
     snapshot: str = ""
     version: str = ""
     counts: dict[str, int] = {}
+    removed_by: str = ""
+    removed_at: AwareDatetime | None = None
 
 
 def settings_of(feed: Feed) -> str:
@@ -101,15 +103,20 @@ class FeedStates:
         kept = {key: value for key, value in validators.items() if value}
         return self._change(feed.name, last_tried=now, last_good=now, last_error="", failures=0, **kept)
 
-    def failed(self, feed: Feed, error: Exception | str, now: dt.datetime) -> FeedState:
-        """Record why it did not work; everything known from the last good time stays."""
-        said = plain(without_secrets(feed, str(error)))[:MAX_ERROR]
-        return self._change(feed.name, last_tried=now, last_error=said, failures=None)
+    def failed(self, feed: Feed, error: Exception | str, now: dt.datetime, *, anew: bool = False) -> FeedState:
+        """Record why it did not work; everything known from the last good time stays.
 
-    def forget(self, name: str) -> None:
-        """Drop what is known of a feed, so that it is fetched wholly the next time."""
+        With `anew` the feed is fetched wholly the next time, as if its settings had changed.
+        """
+        said = plain(without_secrets(feed, str(error)))[:MAX_ERROR]
+        forgotten: dict[str, str] = {"settings": ""} if anew else {}
+        return self._change(feed.name, last_tried=now, last_error=said, failures=None, **forgotten)
+
+    def removed(self, name: str, by: str, now: dt.datetime) -> None:
+        """Drop what is known of a feed, so that it is fetched wholly the next time, and keep who said so."""
+        state = FeedState(name=name, removed_by=by.strip(), removed_at=now)
         with self._db() as db:
-            db.execute("DELETE FROM feed WHERE name = ?", (name,))
+            db.execute("INSERT OR REPLACE INTO feed VALUES (?, ?)", (name, state.model_dump_json()))
 
     def stale_for(self, feed: Feed, now: dt.datetime) -> dt.timedelta | None:
         """How long ago the source last answered well, None if it never did.

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aegis_agents.errors import AegisError, InputError
-from aegis_agents.intel.changes import Applied, Change, Delta
+from aegis_agents.intel.changes import SHIPPED, Applied, Change, Delta
 from aegis_agents.intel.documents import Corpus, Document, Embedder
 from aegis_agents.intel.facade import Intel
+from aegis_agents.intel.feeds.before import check_stamp, keeping, reworded, tightened
 from aegis_agents.intel.feeds.config import Feed, FeedKind
-from aegis_agents.intel.feeds.fetch import Fetched, fetch
+from aegis_agents.intel.feeds.fetch import Fetched, fetch, forget_downloads
 from aegis_agents.intel.feeds.formats import read
 from aegis_agents.intel.feeds.parsed import Parsed
 from aegis_agents.intel.feeds.reports import FeedStatus, SyncReport
-from aegis_agents.intel.feeds.state import STATES, FeedStates
+from aegis_agents.intel.feeds.state import STATES, FeedStates, settings_of
 from aegis_agents.intel.feeds.times import WHOLE
 from aegis_agents.intel.readers import Reader
 from aegis_agents.intel.trust.known import IntelKnown
-from aegis_agents.intel.trust.policy import Quarantined, ScreenPolicy
+from aegis_agents.intel.trust.policy import Quarantined, Screened, ScreenPolicy
 from aegis_agents.intel.trust.quarantine import QUARANTINE, Quarantine
 from aegis_agents.intel.trust.screen import screen
 
@@ -142,21 +143,46 @@ class Syncer:
     def release(self, id: int, by: str) -> str:
         """Take in what the quarantine held, since `by` says so; answers the snapshot's id.
 
-        Raises as `Quarantine.release`, and InputError if the store refuses it; then it goes on being held.
+        Raises as `Quarantine.release`, and InputError if the store refuses it or its feed's settings are stricter
+        by now; then it goes on being held. What was released and is not stored (a crash in between) is taken in.
+        """
+        held = self.quarantine.get(id)
+        document, again = held.document, held.state == "released"
+        if again and any(d.sha256 == document.sha256 for d in self._intel.lookup(document.id)):
+            again = False  # the quarantine says who decided it
+        for feed in self._feeds:
+            if feed.name == document.feed:
+                check_stamp(document, feed)
+        if not again:
+            self.quarantine.release(id, by)  # first, so that of two who decide at once only one does
+        try:
+            change = Change(document.feed, self._states.get(document.feed).version, [document], complete=False)
+            if refused := self._intel.take_in([change]).refused:
+                raise InputError(f"{document.id} {refused[0].why}", field="id", fix="drop it, or change its feed")
+        except BaseException:
+            self.quarantine.hold(id)
+            raise
+        return self._intel.snapshot_id
+
+    def remove(self, name: str, by: str) -> SyncReport:
+        """Give up what a feed brought, since `by` says so: documents, what is held back, state and downloads.
+
+        While it is configured the next sync fetches it anew, whatever it grew by. What a feed of kind attack or
+        kev replaced comes back when the directory is next opened. Raises InputError if nothing is known of it.
         """
         if not by.strip():
             raise InputError("is empty", field="by", fix="say who decides")
-        held = self.quarantine.get(id)
-        if held.state == "held":  # otherwise the quarantine says who decided it
-            document = held.document
-            version = self._states.get(document.feed).version
-            applied = self._intel.take_in([Change(document.feed, version, [document], complete=False)])
-            if applied.refused:
-                raise InputError(
-                    f"{document.id} {applied.refused[0].why}", field="id", fix="drop it, or change its feed"
-                )
-        self.quarantine.release(id, by)
-        return self._intel.snapshot_id
+        known = {h.feed for h in self._intel.manifest.held} | {s.name for s in self._states.all()}
+        if name == SHIPPED or name not in known | set(self.quarantine.count()):
+            raise InputError(f"{name} brought nothing", field="feed", fix="see aegis intel feeds")
+        applied = self._intel.take_in([Change(name, "", [], complete=True)])
+        dropped = self.quarantine.drop_all(name, by)
+        forget_downloads(self._directory / DOWNLOADS, name)
+        self._states.removed(name, by, self._clock())
+        return SyncReport(
+            feed=name, status="removed", removed=sum(d.removed for d in applied.deltas), snapshot=applied.snapshot,
+            notes=(f"{dropped} held back are dropped",) if dropped else (),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Release the quarantine's file."""
@@ -171,44 +197,31 @@ class Syncer:
             )
             return SyncReport(feed=feed.name, status="unchanged", snapshot=self._intel.snapshot_id, stale_seconds=0.0)
         parsed = read(fetched.blobs, feed, fetched_at=now)
+        self._intel.refresh()  # the screen compares with what others brought meanwhile too
         seen = self._intel.seen_by(Reader(tenant=feed.tenant or "default", clearance="red"))
         documents = [d.model_copy(update={"signer": fetched.signer}) for d in parsed.documents] if fetched.signer else parsed.documents  # fmt: skip
         known = IntelKnown(seen, seen.lookup, self._held_of, self._policy)
-        sorted_out = screen(
-            documents, known=known, speaks_to_machines=self._speaks, embed=self._embed, policy=self._policy,
-            released=self.quarantine.released(),
-        )  # fmt: skip
+
+        def sift(given: Sequence[Document]) -> Screened:
+            return screen(
+                given, known=known, speaks_to_machines=self._speaks, embed=self._embed, policy=self._policy,
+                released=self.quarantine.released(),
+            )  # fmt: skip
+
+        sorted_out = sift(documents)
         # A page of a collection is never whole in itself; whether all of them were fetched is known where they were.
         complete = fetched.whole and (parsed.complete or feed.kind == "taxii")
         if complete and parsed.skipped and not parsed.documents:
             fix = f"check that the feed is of kind {feed.kind}"
             raise InputError(f"nothing it says is usable: {parsed.skipped[0].why}", field=f"feed {feed.name}", fix=fix)
-        removed = parsed.removed if complete else (*parsed.removed, *_reworded(seen, feed, documents))
+        removed = parsed.removed if complete else (*parsed.removed, *reworded(seen, feed, documents))
         change = Change(
             feed.name, parsed.version, sorted_out.accepted, complete, removed,
             INSTEAD.get(feed.kind, ()) if complete else (),
         )  # fmt: skip
         if complete and sorted_out.quarantined:
-            change = self._keeping(seen, change, sorted_out.quarantined)
+            change = keeping(seen, feed, change, sorted_out.quarantined, sift)
         return _Ready(feed, fetched, change, sorted_out.quarantined, *_left_out(fetched, parsed))
-
-    def _keeping(self, seen: Intel, change: Change, held: Sequence[Quarantined]) -> Change:
-        """The same change, with what stays where only its new wording is held back.
-
-        That is what was stored before; or, for what replaces the shipped corpora, the name alone: an id that
-        verdicts may cite must not vanish over a sentence in its description.
-        """
-        wanted = {(q.document.corpus, q.document.id): q.document for q in held}
-        corpora = change.instead or None
-        before = {
-            (d.corpus, d.id): d for d in seen.documents(feed=change.feed, corpora=corpora) if (d.corpus, d.id) in wanted
-        }
-        bare = {
-            key: d.model_copy(update={"text": d.title, "embedding_text": d.title, "aliases": ()})
-            for key, d in wanted.items()
-            if d.corpus in change.instead
-        }
-        return change._replace(documents=[*change.documents, *(bare | before).values()])
 
     def _held_of(self, feed: str) -> int:
         return sum(h.documents for h in self._intel.manifest.held if h.feed == feed)
@@ -219,11 +232,17 @@ class Syncer:
             return {}
         try:
             applied = self._intel.take_in([r.change for r in ready])
-        except AegisError as error:
+        except (AegisError, OSError) as error:
             if len(ready) == 1:
                 return {ready[0].feed.name: self._failed(ready[0].feed, error)}
             return {name: report for r in ready for name, report in self._apply([r]).items()}
-        return {r.feed.name: self._succeeded(r, applied) for r in ready}
+        reports = {}
+        for r in ready:
+            try:
+                reports[r.feed.name] = self._succeeded(r, applied)
+            except AegisError as error:  # of the quarantine or the states: it is read again the next time
+                reports[r.feed.name] = self._failed(r.feed, error)
+        return reports
 
     def _succeeded(self, ready: _Ready, applied: Applied) -> SyncReport:
         feed, fetched = ready.feed, ready.fetched
@@ -248,23 +267,26 @@ class Syncer:
 
     def _failed(self, feed: Feed, error: Exception) -> SyncReport:
         now = self._clock()
-        said = (
-            error if isinstance(error, AegisError) else f"{type(error).__name__}: {error} (a fault of ours; report it)"
-        )
-        state = self._states.failed(feed, said, now)
+        said = str(error) if isinstance(error, AegisError | OSError) else f"{type(error).__name__}: {error} (a fault of ours; report it)"  # fmt: skip
+        anew = False
+        try:
+            anew = self._tighten(feed)
+        except (AegisError, OSError) as other:
+            said += f"; what it said before is not yet under its new settings: {other}"
+        state = self._states.failed(feed, said, now, anew=anew)
         stale = self._states.stale_for(feed, now)
         return SyncReport(
             feed=feed.name, status="failed", error=state.last_error, snapshot=self._intel.snapshot_id,
             stale_seconds=None if stale is None else stale.total_seconds(),
         )  # fmt: skip
 
-
-def _reworded(seen: Intel, feed: Feed, documents: Sequence[Document]) -> list[str]:
-    """What the feed said before of the same STIX objects, which name another value now."""
-    objects = {a for d in documents if d.corpus == "indicator" for a in d.aliases if "--" in a}
-    now = {d.id for d in documents}
-    before = seen.lookup(sorted(objects), ("indicator",)) if objects else []
-    return [p.id for p in before if p.feed == feed.name and p.id not in now]
+    def _tighten(self, feed: Feed) -> bool:
+        """Settings that became stricter hold at once, also for a feed that can't be read anew; whether any did."""
+        state = self._states.get(feed.name)
+        if state.settings == settings_of(feed) or (change := tightened(self._intel, feed, state.version)) is None:
+            return False
+        self._intel.take_in([change])
+        return True
 
 
 def _left_out(fetched: Fetched, parsed: Parsed) -> tuple[int, tuple[str, ...]]:

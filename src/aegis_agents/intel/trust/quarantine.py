@@ -105,6 +105,25 @@ class Quarantine:
         """Give a document up; it is kept here and never stored. Raises as `release` does."""
         return self._decide(id, "dropped", by)
 
+    def drop_all(self, feed: str, by: str) -> int:
+        """Give up everything of a feed that is held; answers how many. Raises InputError if nobody is named."""
+        if not by.strip():
+            raise InputError("is empty", field="by", fix="say who decides")
+        at = dt.datetime.now(dt.UTC).isoformat()
+        with self._lock, self._errors(), self._writing():
+            return self._db.execute(
+                "UPDATE quarantined SET state = 'dropped', by = ?, decided_at = ? WHERE state = 'held' AND feed = ?",
+                (by.strip(), at, feed),
+            ).rowcount
+
+    def hold(self, id: int) -> None:
+        """Hold back again what was released but could not be stored."""
+        with self._lock, self._errors(), self._writing():
+            self._db.execute(
+                "UPDATE quarantined SET state = 'held', by = NULL, decided_at = NULL WHERE id = ? AND state = 'released'",
+                (id,),
+            )
+
     def released(self) -> frozenset[str]:
         """The sha256 of every document that a person let through, for `screen`."""
         with self._lock, self._errors():

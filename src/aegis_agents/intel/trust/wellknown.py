@@ -92,6 +92,8 @@ def domain(name: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _address(value: str) -> str | None:
     address = ipaddress.ip_address(value)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return _address(str(address.ipv4_mapped))  # "::ffff:8.8.8.8", as servers of both versions log it
     if any(address in n for n in _EXAMPLES):
         return None
     if not address.is_global or address.is_multicast:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from aegis_agents.errors import InputError
-from aegis_agents.intel.documents import Document
+from aegis_agents.intel.documents import Document, plain
 from aegis_agents.intel.feeds.config import Feed
 from aegis_agents.intel.feeds.formats.common import SkipLog, observed, provenance
 from aegis_agents.intel.feeds.parsed import Blob, Parsed
@@ -52,7 +52,7 @@ def read(blobs: Sequence[Blob], feed: Feed, *, fetched_at: dt.datetime) -> Parse
             )  # fmt: skip
     if not documents:
         raise InputError("holds no score", field=feed.name, fix=_FIX)
-    return Parsed(version, list(documents.values()), skips.listed())
+    return Parsed(plain(version), list(documents.values()), skips.listed())
 
 
 def _rows(lines: list[str], name: str, skips: SkipLog) -> Iterator[tuple[str, str, str, str]]:

@@ -22,7 +22,7 @@ _STAGES = ("preparation", "identification", "containment", "eradication", "recov
 
 
 def read(blobs: Sequence[Blob], feed: Feed, *, fetched_at: dt.datetime) -> Parsed:
-    """One document for each action, under its id ("RA2001")."""
+    """One document for each action: under its id ("RA2001") from a feed of high trust, else with the feed's name in front."""
     skips = SkipLog()
     collected = Collected(skips)
     came = provenance(feed, fetched_at, REACT_LICENCE)
@@ -33,7 +33,7 @@ def read(blobs: Sequence[Blob], feed: Feed, *, fetched_at: dt.datetime) -> Parse
             # RE&CT's repository also holds stages (RS0001) and playbooks (RP0001).
             skips.add(where, "is no response action: it has no id such as RA2001")
             continue
-        document = attempt(lambda key=key, item=item: _document(key, item, came), where, skips)  # type: ignore[misc]
+        document = attempt(lambda key=key, item=item: _document(key, item, feed, came), where, skips)  # type: ignore[misc]
         if document is None:
             continue
         made = moment(text_of(item.get("creation_date"), 20).replace("/", "-"))
@@ -42,7 +42,7 @@ def read(blobs: Sequence[Blob], feed: Feed, *, fetched_at: dt.datetime) -> Parse
     return result(feed, f"of {(newest or fetched_at).date().isoformat()}", collected, skips)
 
 
-def _document(key: str, item: Mapping[str, Any], came: Mapping[str, Any]) -> Document:
+def _document(key: str, item: Mapping[str, Any], feed: Feed, came: Mapping[str, Any]) -> Document:
     raw = text_of(item.get("title"), 200)
     title = _NAMED.sub("", raw).replace("_", " ").strip()
     title = title[:1].upper() + title[1:] or key
@@ -55,7 +55,9 @@ def _document(key: str, item: Mapping[str, Any], came: Mapping[str, Any]) -> Doc
         text_of(item.get("description")),
         f"Stage: {stage.replace('_', ' ')}." if stage in _STAGES else "",
     ]
+    vouched = feed.trust == "high"
+    named = (raw,) if _NAMED.match(raw) and raw.isprintable() else ()
     return Document(
-        corpus="playbook", id=key, title=title, text=" ".join(p for p in [*parts, workflow] if p),
-        aliases=(raw,) if _NAMED.match(raw) and raw.isprintable() else (), **came,
+        corpus="playbook", id=key if vouched else f"{feed.name}/{key}", title=title,
+        text=" ".join(p for p in [*parts, workflow] if p), aliases=named if vouched else (key, *named), **came,
     )  # fmt: skip

@@ -36,6 +36,9 @@ from aegis_agents.intel.feeds.parsed import Blob, Parsed
 
 MAX_OBJECTS = 1_000_000
 _STIX_ID = re.compile(r"([a-z][a-z0-9-]{2,40})--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AHEAD = dt.timedelta(days=1)
+"""How far ahead the publisher's clock may be: what is left out as yet to come is read again only when the feed says
+something new."""
 _LONG_AGO = dt.datetime(1980, 1, 1, tzinfo=dt.UTC)
 
 Item = Mapping[str, Any]
@@ -179,7 +182,7 @@ def _indicator(key: str, item: Item, reading: _Reading) -> list[str]:
         skips.add(key, "valid_from is missing or no time")
     elif item.get("valid_until") is not None and (until is None or until <= start):
         skips.add(key, "valid_until is no time behind valid_from")
-    elif start > reading.fetched_at:
+    elif start > reading.fetched_at + _AHEAD:
         skips.add(key, f"is valid from {start.date().isoformat()} only")
     else:
         tlp = reading.markings.tlp(item, reading.came["tlp"])
@@ -188,7 +191,7 @@ def _indicator(key: str, item: Item, reading: _Reading) -> list[str]:
             document = indicator_document(
                 each, reading.came, said=said, tlp=tlp, confidence=percent(item.get("confidence")),
                 tags=[*texts_of(item.get("indicator_types"), 10), *texts_of(item.get("labels"), 10)],
-                observed_at=start, valid_until=until, aliases=(key,),
+                observed_at=min(start, reading.fetched_at), valid_until=until, aliases=(key,),
             )  # fmt: skip
             reading.collected.put(document, key)
     return []
