@@ -211,6 +211,14 @@ def test_one_name_is_for_one_path(run: Run, tmp_path: Path) -> None:
     assert "--name" in done.err
 
 
+def test_what_is_added_does_not_take_the_place_of_a_configured_feed(run: Run, tmp_path: Path) -> None:
+    run("sync", "blocklist")
+    (tmp_path / "a.md").write_text("# A\n\nText.\n")
+    done = run("add", str(tmp_path / "a.md"), "--name", "blocklist")
+    assert (done.code, "blocklist is a feed of the settings" in done.err) == (1, True)
+    assert run("lookup", SHOWN, "--json").lines[0]["status"] == "established"
+
+
 def test_what_is_held_back_is_listed_released_and_dropped_by_name(run: Run, home: Path, tmp_path: Path) -> None:
     for name, word in (("one", "quarantinefoo"), ("two", "quarantinebar")):
         (tmp_path / f"{name}.md").write_text(f"# Advice\n\nOn {word}: {MALICIOUS}\n")
@@ -233,6 +241,26 @@ def test_what_is_held_back_is_listed_released_and_dropped_by_name(run: Run, home
     again = run("quarantine", "release", second, "--by", "bob")
     assert again.code == 1
     assert "alice" in again.err
+
+
+def test_a_feed_is_removed_by_somebody_also_when_it_is_not_configured_any_more(
+    run: Run, home: Path, tmp_path: Path
+) -> None:
+    run("sync", "blocklist")
+    (tmp_path / "feeds.toml").write_text("")
+    assert run("remove", "blocklist").code == 2  # who?
+    done = run("remove", "blocklist", "--by", "alice", "--json")
+    (told,) = done.lines
+    assert (told["status"], told["removed"], told["notes"]) == ("removed", 2, ["1 held back are dropped"])
+    assert run("lookup", SHOWN, "--json").lines[0]["status"] == "unknown"
+    assert run("quarantine", "list").out.strip() == "nothing is held back"
+    with closing(SqliteStore(home / "aegis.sqlite")) as ledger:
+        bodies = [e.body for e in ledger.entries() if e.kind == "intel.removed"]
+    assert bodies == [{"feed": "blocklist", "documents": 2, "by": "alice"}]
+    again = run("remove", "nope", "--by", "alice")
+    assert (again.code, "nope brought nothing" in again.err) == (1, True)
+    run("add", str(tmp_path / "list.txt"), "--kind", "indicators", "--name", "own")
+    assert "own  removed  2 removed" in run("remove", "own", "--by", "alice").out
 
 
 def test_what_is_held_back_of_another_tenant_is_not_there(run: Run, tmp_path: Path) -> None:

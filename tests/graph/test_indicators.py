@@ -64,6 +64,23 @@ def cited(case: Case) -> list[str]:
     return [e.id for e in case.evidence if e.kind == "passage" and e.source == "indicator"]
 
 
+def test_a_mistake_in_the_file_of_feeds_holds_no_alert_up(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_agents.feeding.TIMES_KEPT", -1.0)
+    path = tmp_path / "feeds.toml"
+    path.write_text('[ours]\nkind = "indicators"\npath = "list.txt"\ntrust = "high"\n')
+    with make(feeds=path) as aegis:
+        listing(tmp_path, aegis, ("ours", "soc", "high"))
+        assert cited(judged(aegis, DOUBTFUL, 1)) == ["ours/ip:203.0.113.7"]
+        path.write_text("[ours]\nkind = 7\n")
+        assert cited(judged(aegis, DOUBTFUL, 2)) == ["ours/ip:203.0.113.7"]
+    with make(feeds=path) as aegis:
+        case = judged(aegis, DOUBTFUL, 3)
+        assert cited(case) == []
+        assert any("feeds.toml" in note for note in case.notes)
+
+
 def test_an_established_indicator_speaks_for_an_attack_and_is_cited(make: Make, tmp_path: Path) -> None:
     with make() as aegis:
         before = judged(aegis, DOUBTFUL)

@@ -241,6 +241,16 @@ def test_a_store_or_quarantine_that_can_not_be_written_is_the_feeds_failure(
     assert (report.status, report.quarantined) == ("new", 1)
 
 
+def test_invisible_characters_inside_words_hide_nothing_from_the_screen(
+    intel: Intel, model: Any, tmp_path: Path
+) -> None:
+    for number, invisible in enumerate("\u200b\u00ad\u2060\u202e\U000e0041"):
+        path = tmp_path / f"notes-{number}.md"
+        path.write_text(BAD.replace("nor", f"n{invisible}or").replace("rul", f"r{invisible}ul"), "utf-8")
+        (report,) = syncer_of(intel, model, tmp_path, loose(path, name=f"notes-{number}")).sync()
+        assert report.quarantined == 1
+
+
 def test_the_screen_knows_what_another_process_brought_meanwhile(
     intel: Intel, model: Any, directory: Path, tmp_path: Path
 ) -> None:

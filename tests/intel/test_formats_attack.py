@@ -133,7 +133,7 @@ def test_text_decides_nothing_about_itself() -> None:
     assert (document.trust, document.tenant, document.owner, document.corpus, document.feed) == (
         0.9, "", "mitre", "technique", "mitre",
     )  # fmt: skip
-    assert document.title == "a b c"
+    assert document.title == "ab c"
 
 
 def test_pairs_are_made_by_name_then_by_description_and_only_of_what_moved() -> None:

@@ -215,7 +215,7 @@ def test_front_matter_decides_nothing() -> None:
     )
     (document,) = parsed.documents
     assert (document.trust, document.tlp, document.tenant, document.owner) == (0.3, "red", "north", "wiki")
-    assert (document.title, document.text) == ("a > Title", "Text .")
+    assert (document.title, document.text) == ("a > Title", "Text.")
 
 
 def test_the_same_text_has_the_same_hash_when_it_is_fetched_again() -> None:

@@ -190,6 +190,11 @@ def test_columns_can_not_set_what_the_configuration_decides() -> None:
 EPSS = "#model_version:v2025.03.14,score_date:2026-11-25T00:00:00+0000\ncve,epss,percentile\n"
 
 
+def test_the_version_that_epss_states_has_no_hidden_characters() -> None:
+    parsed = reading("#model_version:v\u202e1,score_date:x\ncve,epss,percentile\nCVE-2024-3400,0.9,0.9\n", "epss")
+    assert parsed.version == "v 1, scores of an unknown day"
+
+
 def test_epss_scores_are_found_by_cve() -> None:
     parsed = reading(EPSS + "CVE-2030-12345,0.94321,0.99871\nCVE-2030-12346,1,1.0\n", "epss")
     assert parsed.version == "v2025.03.14, scores of 2026-11-25"

@@ -141,7 +141,7 @@ def test_a_rule_decides_nothing_about_itself() -> None:
     assert (rule.trust, rule.tlp, rule.tenant, rule.owner, rule.corpus, rule.feed, rule.licence) == (
         0.3, "red", "north", "rules", "rule", "rules", "DRL-1.1",
     )  # fmt: skip
-    assert rule.title == "a b"
+    assert rule.title == "ab"
 
 
 @pytest.mark.skipif(DATA is None, reason="needs AEGIS_DEV_DATA")

@@ -141,6 +141,12 @@ def test_an_expired_indicator_says_so_itself() -> None:
     assert document.valid_until < NOW
 
 
+def test_a_publishers_clock_may_be_ahead_of_ours() -> None:
+    soon = (NOW + dt.timedelta(minutes=1)).isoformat()
+    (document,) = bundle(indicator(IP, valid_from=soon)).documents
+    assert document.observed_at == NOW
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

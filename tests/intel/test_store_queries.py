@@ -14,6 +14,7 @@ import pytest
 from aegis_agents.errors import InputError, IntelError
 from aegis_agents.intel import Document, Intel, index
 from aegis_agents.intel.changes import Change
+from aegis_agents.records import Passage
 from tests.intel.test_store_apply import change, report
 
 NOW = dt.datetime(2026, 11, 26, 6, 0, tzinfo=dt.UTC)
@@ -41,7 +42,8 @@ def test_a_document_comes_back_as_it_was_given(directory: Path, model) -> None:
             bare.sha256,
             whole.sha256,
         ]  # the tenant's own after all's
-        expected = whole.passage(score=1.0, snapshot=intel.snapshot_id)
+        said = whole.model_dump(exclude={"corpus", "aliases", "embedding_text", "tenant"})
+        expected = Passage(source="report", score=1.0, snapshot=intel.snapshot_id, sha256=whole.sha256, **said)
         assert intel.lookup("TWO") == [expected]
         assert intel.lookup("TWO")[0].model_dump() == expected.model_dump()
 

@@ -232,6 +232,9 @@ def test_rows_are_joined_cut_and_counted() -> None:
     assert rows.ranges == ((0, 3), (4, 8))
     assert rows.count == 5
     assert rows.all.tolist() == [0, 2, 4, 5, 7]
+    assert rows.gone.tolist() == [1, 6]
+    ascending = [[], [0, 1], [1, 2, 6], [0, 2, 4, 5, 7], [6], [0, 1, 2, 4, 5, 6, 7]]
+    assert [rows.dead_among(np.array(r, np.int32)) for r in ascending] == [0, 1, 2, 0, 1, 2]
     assert [r in rows for r in (0, 1, 3, 7, 8)] == [True, False, False, True, False]
     assert rows.below(5).all.tolist() == [0, 2, 4]
     assert np.unpackbits(rows.bitmap, bitorder="little")[:8].tolist() == [1, 0, 1, 0, 1, 1, 0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from aegis_agents.intel.documents import Corpus
 from aegis_agents.intel.indicators import Indicator, read_indicator
 from aegis_agents.intel.trust import AgePolicy, is_current, matches, warned
 from aegis_agents.intel.trust.known import IntelKnown
+from aegis_agents.intel.trust.warnings import networks_around
 from aegis_agents.intel.trust.wellknown import harmless
 from aegis_agents.records import Passage
 
@@ -49,6 +51,19 @@ class Store:
             return [Passage(source="warning", id=f"w/{k}", title="A list", text="", score=1.0, snapshot="s", trust=self.warnings[k]) for k in keys if k in self.warnings]  # fmt: skip
         assert corpora == ("indicator",)
         return [p for p in self.indicators if p.id.partition("/")[2] in keys]
+
+
+def test_every_network_around_a_value_is_asked_for() -> None:
+    for value in ("203.0.113.7", "203.0.113.0/24", "2001:db8::7", "2001:db8::/32"):
+        network = ipaddress.ip_network(value)
+        expected = [str(network.supernet(new_prefix=n)) for n in range(network.prefixlen, -1, -1)]
+        assert networks_around(value) == expected
+
+
+def test_an_address_of_version_4_is_the_same_as_version_6_writes_it() -> None:
+    for value in ("::ffff:8.8.8.8", "::ffff:10.0.0.5", "http://[::ffff:8.8.8.8]/"):
+        assert harmless(on(value)) is not None
+    assert harmless(on("::ffff:45.9.148.7")) is None
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def test_the_same_document_is_kept_once(quarantine: Quarantine) -> None:
     assert len(quarantine.list()) == 2
 
 
+def test_one_feed_can_not_fill_the_disk(quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aegis_agents.intel.trust.quarantine.MAX_HELD", 2)
+    assert quarantine.put([held(1), held(1), held(2), held(3), held(4, "other")]) == 3
+    assert quarantine.count() == {"blog": 2, "other": 1}
+    quarantine.drop(1, "ada")
+    assert quarantine.put([held(1), held(3), held(5)]) == 1
+    assert [h.document.id for h in quarantine.list(feed="blog")] == ["blog/2", "blog/3"]
+
+
 def test_a_release_gives_the_document_back_and_is_recorded(quarantine: Quarantine) -> None:
     quarantine.put([held()])
     entry = quarantine.list()[0]

@@ -101,10 +101,13 @@ def add_paths(
 ) -> None:
     """Take in files of yours: Markdown, PDF, text and JSON documents, or any other kind that a feed may have."""
     from aegis_agents.errors import InputError
+    from aegis_agents.feeding import configured
 
     with spoken_errors(), open_aegis(settings) as aegis:
         if name is not None and len(paths) > 1:
             raise InputError("names one file or folder", field="--name", fix="add them one by one, or without a name")
+        if name is not None and any(feed.name == name for feed in configured(aegis.settings)):
+            raise InputError(f"{name} is a feed of the settings", field="--name", fix="give another name")
         owner = aegis.settings.tenant if tenant is None else tenant
         given = [
             _feed(path, kind=kind, name=name or _name_of(path), tlp=tlp, tenant=owner, trust=trust) for path in paths
@@ -127,6 +130,7 @@ def remove_feed(
     with spoken_errors():
         with open_aegis(settings) as aegis, closing(open_syncer(aegis)) as syncer:
             report = syncer.remove(name, by)
+            aegis.store.append("intel.removed", None, {"feed": name, "documents": report.removed, "by": by})
         with open_aegis(settings) as aegis:  # what the feed had replaced is back from here on
             report = report.model_copy(update={"snapshot": open_intel(aegis).snapshot_id})
         show_report(Console(), report, as_json=as_json)

@@ -1,7 +1,7 @@
 """Threat intelligence: corpora, verified FAISS snapshots, hybrid search and the memory of confirmed cases.
 
 Read in this order: documents, the corpora (attack, kev, actions), readers, index, words, tables, segments,
-snapshot, store, search, changes, writer, build, cases, facade. FAISS, the ATT&CK package and LangChain are
+snapshot, store, search, changes, writer, build, prune, cases, facade. FAISS, the ATT&CK package and LangChain are
 imported when they are first needed.
 """
 

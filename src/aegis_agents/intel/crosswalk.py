@@ -63,7 +63,7 @@ def base_technique(technique: str) -> str:
 def resolve(technique: str, names: Mapping[str, str]) -> str | None:
     """The id that a store knows a technique by, None if it knows none.
 
-    `names` is every id and alias of the store, in upper case → id (`Tables.names("technique")`). What is in
+    `names` is every id and alias of the store, in upper case → id (`View.technique_names`). What is in
     there counts first; the table of v18.1 and later, read both ways, only for what is not.
     """
     wanted = technique.strip().upper()

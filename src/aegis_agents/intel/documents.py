@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, field_validator
 
-from aegis_agents.records import Passage
 from aegis_agents.records.base import Record
 
 Corpus = Literal[
@@ -109,15 +108,6 @@ class Document(Record):
         """Hash of what it says: unchanged when only the time of fetching differs."""
         said = self.model_dump_json(exclude={"fetched_at"})
         return hashlib.sha256(said.encode("utf-8")).hexdigest()
-
-    def passage(self, *, score: float, snapshot: str) -> Passage:
-        """The document as a search result."""
-        return Passage(
-            source=self.corpus, id=self.id, title=self.title, text=self.text, score=score,
-            snapshot=snapshot, trust=self.trust, licence=self.licence, technique=self.technique, feed=self.feed,
-            owner=self.owner, tlp=self.tlp, fetched_at=self.fetched_at, observed_at=self.observed_at,
-            valid_until=self.valid_until, signer=self.signer, sha256=self.sha256,
-        )  # fmt: skip
 
 
 def plain(text: str) -> str:

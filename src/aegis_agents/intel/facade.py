@@ -252,9 +252,7 @@ class Intel(Remembered):
 
     def prune(self, keep: Collection[str], *, spare: dt.timedelta = SPARE) -> Pruned:
         """Drop snapshots but the current one, the one in use here, those of `keep` and the latest (see `prune.prune`)."""
-        return prune(
-            self._opened.directory, [*keep, self.snapshot_id] if not isinstance(keep, str) else keep, spare=spare
-        )
+        return prune(self._opened.directory, [*keep, self.snapshot_id], spare=spare)
 
     def diff(self, a: str, b: str) -> list[Difference]:
         """What came, went or changed between two snapshots, as far as the reader may see it (see `diff`)."""

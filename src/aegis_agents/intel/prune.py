@@ -32,7 +32,7 @@ def prune(directory: Path, keep: Collection[str], *, spare: dt.timedelta = SPARE
     reading it. Ids that are not there are passed over. Raises InputError for one that is no id, IntelError if there
     is no current snapshot or one that stays can't be read: nothing is dropped then.
     """
-    if isinstance(keep, str) or any(not ID.fullmatch(name) for name in keep):
+    if any(not ID.fullmatch(name) for name in keep):
         raise InputError("holds something that is no snapshot id", field="keep", fix="give 32 hexadecimal digits each")
     with files.only_writer(directory):
         now, made = current(directory), made_at(directory)

@@ -97,6 +97,22 @@ class Rows:
         return rows if self.dead is None else rows[~self.dead[rows]]
 
     @cached_property
+    def gone(self) -> NDArray[np.int32]:
+        """Every dead row within the ranges, ascending."""
+        if self.dead is None:
+            return np.empty(0, np.int32)
+        return np.concatenate([lo + np.flatnonzero(self.dead[lo:hi]) for lo, hi in self.ranges]).astype(np.int32)
+
+    def dead_among(self, rows: NDArray[np.int32]) -> int:
+        """How many of these rows, which ascend and lie within the ranges, are dead."""
+        if self.dead is None or not len(rows):
+            return 0
+        if len(rows) < 30 * len(self.gone):  # a search costs as much as some thirty looks
+            return int(np.count_nonzero(self.dead.take(rows)))
+        at = np.minimum(np.searchsorted(rows, self.gone), len(rows) - 1)
+        return int(np.count_nonzero(rows[at] == self.gone))
+
+    @cached_property
     def all(self) -> NDArray[np.int32]:
         """Every row, ascending."""
         parts = [np.arange(lo, hi, dtype=np.int32) for lo, hi in self.ranges]

@@ -113,7 +113,7 @@ def as_ranges(dead: NDArray[np.bool_]) -> tuple[Range, ...]:
 def write_manifest(directory: Path, manifest: Manifest) -> str:
     """Write a snapshot whose segments are in place; answers its id. It is in use only after `point_to`.
 
-    Old ones are kept, so that old verdicts can be replayed.
+    Old ones are kept, so that old verdicts can be replayed, until `prune` drops them.
     """
     path = snapshot_path(directory, manifest.snapshot_id)
     files.make_private(path.parent)
@@ -224,12 +224,12 @@ def point_to(directory: Path, snapshot_id: str) -> None:
     files.replace(directory / CURRENT, f"{snapshot_id}\n".encode("ascii"))
 
 
-def join(ranges: Sequence[Held], others: Sequence[Held], sign: int) -> tuple[Held, ...]:
+def join(held: Sequence[Held], others: Sequence[Held], sign: int) -> tuple[Held, ...]:
     """Counts with others added (sign 1) or taken off (sign -1)."""
     counts: dict[tuple[str, Corpus, str, Tlp], int] = {}
-    for held, factor in [*((h, 1) for h in ranges), *((h, sign) for h in others)]:
-        key = (held.feed, held.corpus, held.tenant, held.tlp)
-        counts[key] = counts.get(key, 0) + factor * held.documents
+    for one, factor in [*((h, 1) for h in held), *((h, sign) for h in others)]:
+        key = (one.feed, one.corpus, one.tenant, one.tlp)
+        counts[key] = counts.get(key, 0) + factor * one.documents
     return tuple(
         Held(feed=f, corpus=c, tenant=t, tlp=m, documents=n) for (f, c, t, m), n in sorted(counts.items()) if n
     )

@@ -188,7 +188,7 @@ class View:
                 for piece in self.pieces(corpora)
                 if (ranked := piece.rows.below(piece.segment.manifest.vectors)).count
             ]
-            count = sum(hi - lo for piece in pieces for lo, hi in piece.rows.ranges)
+            count = sum(piece.rows.count for piece in pieces)
             self._ranked[key] = pieces, _Measure(count, sum(p.segment.words.total(p.rows) for p in pieces))
         return self._ranked[key]
 

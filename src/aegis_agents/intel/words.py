@@ -3,7 +3,7 @@
 FTS5 stems the words (porter, unicode61), but the postings are ours: FTS5 weighs a word by all rows of
 its table, so that a new segment of one document would rank nothing and another tenant's documents would move the
 ranks of one's own; and it scores every match, which takes a second on a million rows. Here weights come
-from the rows that are the reader's to see, over all segments; dead ones weigh until their segment is folded.
+from the rows that the reader may see, over all segments.
 
     words.bin    rows (int32) of every word, one after another | lengths (int32) of all rows | counts (uint8)
 """
@@ -28,7 +28,8 @@ MAX_WORDS = 32
 """Words of a query that are looked up: the text may come from an alert, and its length must not cost."""
 
 MAX_POSTINGS = 20_000
-"""Rows that the rarest words of a query may bring in; commoner words then only weigh those."""
+"""Rows that the rarest words of a query may bring in; commoner words then only weigh those. The very rarest brings
+in all of its rows, however many: the bound that is left is one word's."""
 
 K1, B = 1.2, 0.75
 """Robertson and Zaragoza (2009), with the values that FTS5 uses."""
@@ -172,8 +173,9 @@ class Words:
         return np.asarray(np.float32(K1 * (1 - B)) + np.float32(K1 * B / mean) * self._lengths[rows], np.float32)
 
     def total(self, rows: Rows) -> int:
-        """How many words the rows of these ranges have together."""
-        return sum(int(self._lengths[lo:hi].sum(dtype=np.int64)) for lo, hi in rows.ranges)
+        """How many words these rows have together."""
+        whole = sum(int(self._lengths[lo:hi].sum(dtype=np.int64)) for lo, hi in rows.ranges)
+        return whole - int(self._lengths[rows.gone].sum(dtype=np.int64))
 
 
 def _block(path: Path, kind: Any, offset: int, size: int) -> Any:
@@ -212,7 +214,7 @@ def best(scopes: Sequence[Scope], *, rows: int, length: int, n: int, budget: int
     seen: dict[str, int] = {}
     for scope in scopes:
         for term, found in scope.found.items():
-            seen[term] = seen.get(term, 0) + len(found.rows)
+            seen[term] = seen.get(term, 0) + len(found.rows) - scope.rows.dead_among(found.rows)
     order = sorted((term for term, size in seen.items() if size), key=lambda t: (seen[t], t))
     spent = np.cumsum([seen[term] for term in order])
     bringing = order[: max(1, int(np.searchsorted(spent, budget, side="right")))]

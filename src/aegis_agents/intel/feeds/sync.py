@@ -29,7 +29,7 @@ from aegis_agents.intel.feeds.times import WHOLE
 from aegis_agents.intel.readers import Reader
 from aegis_agents.intel.trust.known import IntelKnown
 from aegis_agents.intel.trust.policy import Quarantined, Screened, ScreenPolicy
-from aegis_agents.intel.trust.quarantine import QUARANTINE, Quarantine
+from aegis_agents.intel.trust.quarantine import MAX_HELD, QUARANTINE, Quarantine
 from aegis_agents.intel.trust.screen import screen
 
 INSTEAD: dict[FeedKind, tuple[Corpus, ...]] = {
@@ -67,7 +67,7 @@ class Syncer:
 
     `directory` keeps their state, downloads and quarantine (as a rule where the snapshots are). `speaks_to_machines`
     says what a text seems to want of a machine reader (see `trust.screen`). `fetch` is the way to the sources.
-    Safe to share between threads and processes: two never fetch one feed at once.
+    Safe to share between threads and processes: two never download one feed at once.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Syncer:
         known = {h.feed for h in self._intel.manifest.held} | {s.name for s in self._states.all()}
         if name == SHIPPED or name not in known | set(self.quarantine.count()):
             raise InputError(f"{name} brought nothing", field="feed", fix="see aegis intel feeds")
-        applied = self._intel.take_in([Change(name, "", [], complete=True)])
+        applied = self._intel.take_in([Change(name, "removed", [], complete=True)])
         dropped = self.quarantine.drop_all(name, by)
         forget_downloads(self._directory / DOWNLOADS, name)
         self._states.removed(name, by, self._clock())
@@ -258,10 +258,14 @@ class Syncer:
             cursor=fetched.cursor, signer=fetched.signer, snapshot=applied.snapshot, version=ready.change.version,
             counts=counts,
         )  # fmt: skip
+        full = ready.held and self.quarantine.count().get(feed.name, 0) >= MAX_HELD
+        fuller = (
+            (f"the quarantine keeps {MAX_HELD:,} of a feed at most: drop some, or remove the feed",) if full else ()
+        )
         return SyncReport(
             feed=feed.name, status="new", added=delta.added, updated=delta.changed, removed=delta.removed,
             quarantined=len(ready.held), skipped=counts["skipped"],
-            notes=(*ready.notes, *(f"{q.document.id}: {q.reason}: {q.detail}" for q in ready.held[:_NOTES]), *refused[:_NOTES]),
+            notes=(*fuller, *ready.notes, *(f"{q.document.id}: {q.reason}: {q.detail}" for q in ready.held[:_NOTES]), *refused[:_NOTES]),
             snapshot=applied.snapshot, stale_seconds=0.0,
         )  # fmt: skip
 

@@ -37,7 +37,8 @@ def _fields(document: Document) -> Iterator[tuple[str, str]]:
     apart = document.embedding_text or ""
     if not set(apart.split()) <= {*document.title.split(), *document.text.split()}:
         yield "embedding_text", apart
-    yield "id", document.id
+    if document.id.removeprefix(f"{document.feed}/") not in document.aliases:  # an indicator's is read as its alias
+        yield "id", document.id
     for number, alias in enumerate(document.aliases):
         yield f"aliases[{number}]", alias
     yield "licence", document.licence

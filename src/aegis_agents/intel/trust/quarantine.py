@@ -1,6 +1,7 @@
 """Quarantine: what the screen held back, kept until a person lets it through or drops it.
 
-One SQLite file; threads and processes may share it. Rows are never deleted: who decided, and when, stays.
+One SQLite file; threads and processes may share it. Rows are never deleted: who decided, and when, stays. Of one feed
+only so much waits at a time, or a feed that rewords itself every minute would fill the disk.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from aegis_agents.records.base import Record
 State = Literal["held", "released", "dropped"]
 QUARANTINE = "quarantine.sqlite"
 """File name, in the directory of the snapshots."""
+
+MAX_HELD = 20_000
+"""Documents of one feed that wait for a person; what is held back beyond is not kept here (nor stored)."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS quarantined (
@@ -60,16 +64,19 @@ class Quarantine:
             self._db.execute("CREATE INDEX IF NOT EXISTS by_state ON quarantined (state, feed)")
 
     def put(self, quarantined: Sequence[Quarantined]) -> int:
-        """Keep these; answers how many are new. What is in already, whatever became of it, stays as it is."""
+        """Keep these, up to `MAX_HELD` of a feed; answers how many are new. What is in already stays as it is."""
         at = dt.datetime.now(dt.UTC).isoformat()
         rows = [(q.document.sha256, q.document.feed, q.reason, q.detail, q.document.model_dump_json(), at) for q in quarantined]  # fmt: skip
         with self._lock, self._errors(), self._writing():
-            before = self._db.total_changes
-            self._db.executemany(
-                "INSERT INTO quarantined (sha256, feed, reason, detail, document, held_at) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (sha256) DO NOTHING",
-                rows,
-            )
+            before, waiting = self._db.total_changes, self.count()
+            for row in rows:
+                if waiting.get(row[1], 0) < MAX_HELD:
+                    done = self._db.execute(
+                        "INSERT INTO quarantined (sha256, feed, reason, detail, document, held_at) "
+                        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+                        row,
+                    )
+                    waiting[row[1]] = waiting.get(row[1], 0) + done.rowcount
             return self._db.total_changes - before
 
     def list(self, *, feed: str | None = None, state: State = "held", limit: int = 1000) -> list[Held]:

@@ -61,4 +61,7 @@ def domains_above(name: str) -> list[str]:
 def networks_around(value: str) -> list[str]:
     """Every network that holds an address or network, from itself (an address as /32 or /128) to everything."""
     network = ipaddress.ip_network(value)
-    return [str(network.supernet(new_prefix=length)) for length in range(network.prefixlen, -1, -1)]
+    address, bits = network.network_address, network.max_prefixlen
+    # By shifting: `supernet` takes twice as long (93 µs), and a list may have 300,000 addresses.
+    cut = ((length, int(address) >> bits - length << bits - length) for length in range(network.prefixlen, -1, -1))
+    return [f"{type(address)(number)}/{length}" for length, number in cut]

@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -171,8 +172,22 @@ def sound(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def visible(text: str) -> str:
+    """Sound text without formatting characters.
+
+    Documents have a space in place of those; inside a word it would hide the word from the screen.
+    """
+    text = sound(text)
+    return text if text.isprintable() else "".join(c for c in text if unicodedata.category(c) != "Cf")
+
+
 def text_of(value: object, limit: int = MAX_TEXT) -> str:
-    """A value's text if it is text, else ""; cut to `limit` characters."""
+    """A value's prose if it is text, else ""; cut to `limit` characters."""
+    return visible(value[:limit]).strip() if isinstance(value, str) else ""
+
+
+def value_of(value: object, limit: int) -> str:
+    """What may be an indicator, as it stands, if it is text, else ""."""
     return sound(value[:limit]).strip() if isinstance(value, str) else ""
 
 

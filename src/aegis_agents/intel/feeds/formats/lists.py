@@ -18,8 +18,8 @@ from aegis_agents.intel.feeds.formats.common import (
     observed,
     provenance,
     result,
-    text_of,
     texts_of,
+    value_of,
 )  # fmt: skip
 from aegis_agents.intel.feeds.formats.indicator_documents import find_indicator, indicator_document, percent
 from aegis_agents.intel.feeds.parsed import Blob, Parsed
@@ -167,7 +167,7 @@ def _from_json(blob: Blob, skips: SkipLog) -> Iterator[Entry]:
                 yield Entry(at, item)
             elif isinstance(item, dict):
                 beside = {what: v for k, v in item.items() if (what := _column(k)) not in (None, "value")}
-                found = [text for k, v in item.items() if _column(k) == "value" and (text := text_of(v))]
+                found = [text for k, v in item.items() if _column(k) == "value" and (text := value_of(v, 4096))]
                 if not found:
                     skips.add(at, "has no field that is known to hold an indicator")
                 yield from (Entry(at, text, beside) for text in found)

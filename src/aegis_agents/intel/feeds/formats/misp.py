@@ -27,6 +27,7 @@ from aegis_agents.intel.feeds.formats.common import (
     text_of,
     tlp_named,
     too_deep,
+    value_of,
 )  # fmt: skip
 from aegis_agents.intel.feeds.formats.indicator_documents import find_indicator, indicator_document
 from aegis_agents.intel.feeds.parsed import Blob, Parsed
@@ -161,7 +162,7 @@ def _attribute(
         skips.add(where, why)
     parts = _TYPES.get(text_of(item.get("type"), 60)) if why is None else None
     if parts is not None:
-        values = text_of(item.get("value"), 4096).rsplit("|", len(parts) - 1)
+        values = value_of(item.get("value"), 4096).rsplit("|", len(parts) - 1)
         seen = observed(item.get("last_seen"), event.fetched_at) or observed(item.get("timestamp"), event.fetched_at)
         for value, kinds in zip(values, parts, strict=False):
             found = find_indicator(value) if kinds is not None else None

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from aegis_agents.errors import InputError, IntelError, LimitExceeded
 from aegis_agents.intel.documents import Document, plain
 from aegis_agents.intel.feeds.config import Feed
-from aegis_agents.intel.feeds.formats.common import Collected, SkipLog, provenance, read_json, result, sound
+from aegis_agents.intel.feeds.formats.common import Collected, SkipLog, provenance, read_json, result, sound, visible
 from aegis_agents.intel.feeds.formats.passages import Passage, cut, markdown
 from aegis_agents.intel.feeds.parsed import Blob, Parsed
 from aegis_agents.intel.feeds.unpack import decode_text
@@ -50,8 +50,8 @@ def read(blobs: Sequence[Blob], feed: Feed, *, fetched_at: dt.datetime) -> Parse
                     skips.add(blob.name, f"has more than {MAX_FILE_PASSAGES} passages: the rest is left out")
                     break
                 document = Document(
-                    corpus="document", id=f"{feed.name}/{path}#{number}", title=sound(passage.title) or path,
-                    text=sound(passage.text), **came,
+                    corpus="document", id=f"{feed.name}/{path}#{number}", title=visible(passage.title) or path,
+                    text=visible(passage.text), **came,
                 )  # fmt: skip
                 collected.put(document, blob.name)
         except InputError as error:

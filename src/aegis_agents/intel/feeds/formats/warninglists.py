@@ -23,6 +23,7 @@ from aegis_agents.intel.feeds.formats.common import (
     result,
     text_of,
     texts_of,
+    value_of,
 )  # fmt: skip
 from aegis_agents.intel.feeds.formats.indicator_documents import find_indicator
 from aegis_agents.intel.feeds.parsed import Blob, Parsed
@@ -65,7 +66,7 @@ def read(blobs: Sequence[Blob], feed: Feed, *, fetched_at: dt.datetime) -> Parse
             raise LimitExceeded(f"more than {MAX_ENTRIES:,} entries", field=feed.name, fix="leave lists out")
         for index, item in enumerate(value["list"]):
             where = f"{blob.name}: list[{index}]"
-            found = _entry(text_of(item, 2100), kind)
+            found = _entry(value_of(item, 2100), kind)
             if isinstance(found, str):
                 skips.add(where, f"{text_of(item, 60)!r} {found}")
             else:
