@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from aegis_agents.context import Context
     from aegis_agents.intel.feeds.config import Feed
     from aegis_agents.intel.feeds.sync import Syncer
+    from aegis_agents.ledger import Store
 
+SNAPSHOT_ID = re.compile(r"[0-9a-f]{32}")
 TIMES_KEPT = 30.0
 """Seconds for which the times of feeds are kept: ages are measured in days."""
 
@@ -45,6 +48,19 @@ def configured(settings: Settings) -> list[Feed]:
     from aegis_agents.intel.feeds.load import load_feeds
 
     return load_feeds(settings.feeds, settings.feed_tokens)
+
+
+def snapshots_named(store: Store) -> set[str]:
+    """Ids of the snapshots that the ledger names: what was decided with one can be decided again while it is kept."""
+    found: set[str] = set()
+    after = 0
+    while entries := store.entries(after=after):
+        for entry in entries:
+            for pinned in (entry.body.get("pins"), entry.body.get("versions")):
+                if isinstance(pinned, dict) and SNAPSHOT_ID.fullmatch(str(pinned.get("intel"))):
+                    found.add(str(pinned["intel"]))
+        after = entries[-1].seq
+    return found
 
 
 class FeedClock:

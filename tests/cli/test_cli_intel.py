@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 import signal
@@ -365,3 +366,26 @@ def test_watching_once_is_a_sync(run: Run) -> None:
     done = run("watch", "--once", "--json")
     assert done.code == 1
     assert [line.get("status") for line in done.lines] == ["new", "failed", None]
+
+
+def test_pruning_keeps_what_a_verdict_names_and_says_so_in_the_ledger(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Intel.prune, "__kwdefaults__", {"spare": dt.timedelta(0)})
+    ids = []
+    for number in range(4):
+        (tmp_path / "list.txt").write_text(f"45.9.148.{number}\n")
+        ids.append(run("sync", "blocklist", "--json").lines[-1]["snapshot"])
+    with closing(SqliteStore(home / "aegis.sqlite")) as ledger:
+        for number in range(3):  # more than one entry, of which some name nothing
+            ledger.append("test.entry", None, {"versions": {"intel": ids[1] if number else "none"}})
+    assert run("prune").code == 2  # who?
+    done = run("prune", "--by", "alice")
+    assert done.code == 0, done.err
+    left = {row["id"] for row in run("snapshots", "--json").lines}
+    assert {ids[1], ids[3]} <= left
+    assert not {ids[0], ids[2]} & left
+    with closing(SqliteStore(home / "aegis.sqlite")) as ledger:
+        (entry,) = [e for e in ledger.entries() if e.kind == "intel.pruned"]
+    assert entry.body["by"] == "alice"
+    assert set(entry.body["snapshots"]) >= {ids[0], ids[2]}

@@ -10,7 +10,7 @@ from rich.console import Console
 from aegis_agents.cli.intel_feeds import add_paths, list_feeds, quarantine_app, remove_feed, sync_feeds, watch_feeds
 from aegis_agents.cli.intel_open import JsonFlag, open_aegis, open_intel
 from aegis_agents.cli.intel_render import show_changes, show_indicator, show_passages, show_snapshots
-from aegis_agents.cli.spoken import SettingsFile, print_json, spoken_errors
+from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
 
 intel_app = typer.Typer(help="Threat intelligence: fetch it, search it, see where it came from.", no_args_is_help=True)
 intel_app.command("sync")(sync_feeds)
@@ -142,3 +142,15 @@ def snapshots(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
     """List the snapshots that are kept, newest first."""
     with spoken_errors(), open_aegis(settings) as aegis:
         show_snapshots(Console(), open_intel(aegis).snapshots(), as_json=as_json)
+
+
+@intel_app.command()
+def prune(by: By, settings: SettingsFile = None) -> None:
+    """Drop snapshots that no verdict in the ledger names; the current one and those of the last hour stay."""
+    from aegis_agents.feeding import snapshots_named
+
+    with spoken_errors(), open_aegis(settings) as aegis:
+        dropped = open_intel(aegis).prune(snapshots_named(aegis.store))
+        about = {"snapshots": list(dropped.snapshots), "segments": dropped.segments, "bytes": dropped.bytes}
+        aegis.store.append("intel.pruned", None, about | {"by": by})
+        typer.echo(f"{len(dropped.snapshots)} snapshots dropped, {dropped.bytes / 1e6:.1f} MB freed")

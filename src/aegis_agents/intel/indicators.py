@@ -65,14 +65,14 @@ def read_indicator(value: str) -> Indicator | None:
             network = ipaddress.ip_network(text, strict=False)
             single = network.num_addresses == 1
             return Indicator("ip", str(network[0])) if single else Indicator("net", str(network))
-        return Indicator("ip", str(ipaddress.ip_address(text.strip("[]"))))
+        return Indicator("ip", str(_one_address(text)))
     except ValueError:
         pass  # no address: it may still be a name
     name, at, host = lower.rpartition("@")
     host = host.rstrip(".")
     if not host.isascii():
         try:
-            host = host.encode("idna").decode()
+            host = host.encode("idna").decode().rstrip(".")  # other scripts have full stops of their own
         except UnicodeError:
             return None
     if len(host) > 253 or not _DOMAIN.fullmatch(host):
@@ -80,6 +80,12 @@ def read_indicator(value: str) -> Indicator | None:
     if at:
         return Indicator("email", f"{name}@{host}") if name and not re.search(r"\s", name) else None
     return Indicator("domain", host)
+
+
+def _one_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address without brackets and zone; one of IPv4 that is written as IPv6 is itself."""
+    address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
 
 
 def _url(text: str) -> Indicator | None:

@@ -73,8 +73,8 @@ class Opened:
             moved = {d.feed for d in plan.births} | {e.feed for e in plan.deaths.values()}
             for change in changes:
                 held = {h.corpus for h in manifest.held if h.feed == change.feed}
-                if change.complete and not change.documents:
-                    own -= held  # the feed gave the corpus up: what is shipped comes back when next opened
+                if change.complete:  # a corpus that the feed gave up: what is shipped comes back when next opened
+                    own -= held - {d.corpus for d in change.documents}
                 for corpus in {d.corpus for d in change.documents if d.corpus in change.instead}:
                     own.add(corpus)
                     sources[corpus] = f"{change.feed} {change.version}"
