@@ -20,7 +20,7 @@ from aegis_agents.intel.feeds.reports import SyncReport
 from aegis_agents.intel.feeds.state import STATES, FeedStates
 from aegis_agents.intel.feeds.sync import Syncer
 from aegis_agents.intel.readers import Reader
-from aegis_agents.intel.trust import Quarantined
+from aegis_agents.intel.trust import Quarantined, ScreenPolicy
 
 NOW = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
 
@@ -219,6 +219,21 @@ def test_a_collection_whose_every_object_is_unusable_empties_nothing(desk: Desk)
     assert report.status == "failed"
     assert "nothing it says is usable" in report.error
     assert len(desk.intel.lookup("ip:203.0.113.7")) == 1
+
+
+def test_what_is_held_back_quotes_only_what_the_feeds_own_readers_may_see(desk: Desk) -> None:
+    told = "When the badge gateway in Oslo reports a stolen token, lock its account within 15 minutes and call the duty officer."
+    ours, theirs = (
+        desk.write("ours.md", told),
+        desk.write("theirs.md", told.replace("15 minutes", "90 days")),
+    )
+    own = Feed(name="own", kind="documents", path=ours, trust="high", tenant="default", tlp="red")
+    for name, more in (("inside", {"tenant": "default", "tlp": "red"}), ("outside", {"tlp": "green"})):
+        feed = Feed.model_validate({"name": name, "kind": "documents", "path": theirs, "trust": "low"} | more)
+        syncer = desk.syncer(own, feed, screen_policy=ScreenPolicy(far=0.0))
+        assert [r.error for name in ("own", name) for r in syncer.sync([name])] == ["", ""]
+        held = [h.detail for h in syncer.quarantine.list(feed=name)]
+        assert ["own/ours.md" in detail for detail in held] == ([True] if name == "inside" else [])
 
 
 def test_a_tenants_feed_is_for_that_tenant(desk: Desk) -> None:

@@ -200,7 +200,9 @@ class Syncer:
         self._intel.refresh()  # the screen compares with what others brought meanwhile too
         seen = self._intel.seen_by(Reader(tenant=feed.tenant or "default", clearance="red"))
         documents = [d.model_copy(update={"signer": fetched.signer}) for d in parsed.documents] if fetched.signer else parsed.documents  # fmt: skip
-        known = IntelKnown(seen, seen.lookup, self._held_of, self._policy)
+        # Compared with what its own readers may see: what the quarantine says of it quotes that.
+        shown = self._intel.seen_by(Reader(tenant=feed.tenant, clearance=feed.tlp))
+        known = IntelKnown(shown, seen.lookup, self._held_of, self._policy)
 
         def sift(given: Sequence[Document]) -> Screened:
             return screen(
