@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -90,24 +89,30 @@ def document(number: int, feed: str = "news") -> Document:
 
 
 def test_a_writer_waits_for_another_and_works_on_what_it_left(directory: Path, embedder) -> None:
-    began = threading.Event()
+    began, let_go, written = threading.Event(), threading.Event(), threading.Event()
     with Intel.open(directory, embedder()) as one, Intel.open(directory, embedder()) as two:
 
-        def slow() -> None:
+        def hold() -> None:
             with files.only_writer(directory):
                 began.set()
-                time.sleep(0.3)
+                let_go.wait(30)
 
-        holder = threading.Thread(target=slow)
+        def write() -> None:
+            one.apply([Change("news", "1", [document(1)], complete=True)])
+            written.set()
+
+        holder, writer = threading.Thread(target=hold), threading.Thread(target=write)
         holder.start()
-        began.wait()
-        started = time.perf_counter()
-        assert two.search("powershell")  # readers never wait
+        began.wait(30)
+        writer.start()
+        assert two.search("powershell")  # readers never wait: the lock is held until they are done
         assert two.refresh() is False
-        assert time.perf_counter() - started < 0.25
-        one.apply([Change("news", "1", [document(1)], complete=True)])
-        assert time.perf_counter() - started > 0.2
+        assert not written.wait(0.2)
+        let_go.set()
+        assert written.wait(30)
+        assert two.refresh() is True
         holder.join()
+        writer.join()
 
 
 def test_many_writers_lose_nothing(directory: Path, embedder) -> None:
