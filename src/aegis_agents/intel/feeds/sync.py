@@ -261,9 +261,7 @@ class Syncer:
             counts=counts,
         )  # fmt: skip
         full = ready.held and self.quarantine.count().get(feed.name, 0) >= MAX_HELD
-        fuller = (
-            (f"the quarantine keeps {MAX_HELD:,} of a feed at most: drop some, or remove the feed",) if full else ()
-        )
+        fuller = (f"the quarantine keeps {MAX_HELD:,} of a feed at most: drop some, or remove it",) if full else ()
         return SyncReport(
             feed=feed.name, status="new", added=delta.added, updated=delta.changed, removed=delta.removed,
             quarantined=len(ready.held), skipped=counts["skipped"],
