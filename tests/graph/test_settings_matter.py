@@ -10,6 +10,7 @@ import pytest
 
 from aegis_agents import Aegis
 from aegis_agents.errors import PolicyError
+from aegis_agents.feeding import configured
 from aegis_agents.settings import load_settings
 from tests.graph.conftest import ATTACK
 
@@ -102,3 +103,19 @@ def test_threads_and_cache_reach_the_model(tmp_path: Path, intel_home: Any) -> N
     assert encoder._session.get_session_options().intra_op_num_threads == 1
     assert encoder._size == 7
     aegis.close()
+
+
+def test_feeds_and_their_secrets_come_from_settings(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "feeds.toml").write_text('[partner]\nkind = "stix"\nurl = "https://feeds.example/bundle.json"\n')
+    assert make().syncer().status() == []
+    (feed,) = configured(load_settings(feeds=tmp_path / "feeds.toml"))
+    assert feed.token is None
+    monkeypatch.setenv("AEGIS_FEED_TOKENS", '{"partner": "Bearer s3cret"}')
+    settings = load_settings(feeds=tmp_path / "feeds.toml")
+    (feed,) = configured(settings)
+    assert feed.token is not None
+    assert feed.token.get_secret_value() == "Bearer s3cret"
+    assert "s3cret" not in repr(settings) + repr(feed)
+    assert [s.feed for s in make(feeds=tmp_path / "feeds.toml").syncer().status()] == ["partner"]

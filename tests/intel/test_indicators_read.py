@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aegis_agents.intel.indicators import MAX_LENGTH, defang, read_indicator, refang
+from aegis_agents.intel.indicators import MAX_LENGTH, read_indicator, refang
 
 SHA = "A" * 64
 
@@ -54,7 +54,7 @@ def test_any_text_is_read_without_an_error_and_the_form_is_stable(text: str) -> 
     found = read_indicator(text)
     if found is not None:
         assert read_indicator(found.value) == found
-        assert read_indicator(defang(found.value)) == found
+        assert read_indicator(found.value.replace(".", "[.]").replace("@", "[@]")) == found
 
 
 def test_reading_takes_linear_time() -> None:

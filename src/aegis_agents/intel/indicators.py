@@ -45,11 +45,6 @@ def refang(text: str) -> str:
     return _SCHEME.sub(lambda m: f"http{m[1] or ''}://" if m[0][0] in "hH" else "ftp://", text)
 
 
-def defang(text: str) -> str:
-    """Text in which no address can be clicked: "hxxp://evil[.]example"."""
-    return re.sub(r"^http", "hxxp", text, flags=re.I).replace(".", "[.]").replace("@", "[@]")
-
-
 def read_indicator(value: str) -> Indicator | None:
     """The indicator that a value is, defanged or not; None if it is none. Never raises."""
     if not 3 <= len(value) <= MAX_LENGTH:

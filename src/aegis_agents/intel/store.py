@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from aegis_agents.errors import InputError, IntelTampered
 from aegis_agents.intel import words
-from aegis_agents.intel.documents import CORPORA, EXACT_ONLY, Corpus
+from aegis_agents.intel.documents import CORPORA, Corpus
 from aegis_agents.intel.index import Near
 from aegis_agents.intel.readers import Reader, Rows
 from aegis_agents.intel.segments import Segment, SegmentPool
 from aegis_agents.intel.snapshot import Held, dead_rows, read_manifest
 from aegis_agents.intel.tables import Entry, Stored
-
-_RANKED = tuple(c for c in CORPORA if c not in EXACT_ONLY)
 
 
 class Store:

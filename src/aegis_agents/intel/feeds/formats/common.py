@@ -5,6 +5,7 @@ Everything here takes values of any type, since a feed may hold anything where i
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 import math
@@ -103,6 +104,19 @@ def result(
             fix=f"check that the feed is of kind {feed.kind}",
         )  # fmt: skip
     return Parsed(sound(plain(version[:200])), collected.documents(), skips.listed(), complete, removed)
+
+
+def csv_rows(rows: Iterator[list[str]], where: Callable[[], str], skips: SkipLog) -> Iterator[list[str]]:
+    """The rows of a CSV reader; one that is no CSV is skipped. `where` says where the reader stands."""
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            skips.add(where(), f"is no CSV: {error}")
+            continue
+        yield row
 
 
 def read_json(blob: Blob) -> object:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from aegis_agents.errors import InputError
 from aegis_agents.intel.documents import Document, plain
 from aegis_agents.intel.feeds.config import Feed
-from aegis_agents.intel.feeds.formats.common import SkipLog, observed, provenance
+from aegis_agents.intel.feeds.formats.common import SkipLog, csv_rows, observed, provenance
 from aegis_agents.intel.feeds.parsed import Blob, Parsed
 from aegis_agents.intel.feeds.unpack import decode_text
 from aegis_agents.intel.kev import CVE_ID
@@ -65,14 +65,7 @@ def _rows(lines: list[str], name: str, skips: SkipLog) -> Iterator[tuple[str, st
         raise InputError("has no columns cve, epss and percentile", field=name, fix=_FIX) from error
     last = max(columns)
     rows = csv.reader(lines[start + 1 :])
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            skips.add(f"{name}:{start + 1 + rows.line_num}", f"is no CSV: {error}")
-            continue
+    for row in csv_rows(rows, lambda: f"{name}:{start + 1 + rows.line_num}", skips):
         if not row:
             continue
         if len(row) <= last:

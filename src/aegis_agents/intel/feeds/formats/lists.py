@@ -13,6 +13,7 @@ from aegis_agents.intel.feeds.config import Feed
 from aegis_agents.intel.feeds.formats.common import (
     Collected,
     SkipLog,
+    csv_rows,
     json_items,
     moment,
     observed,
@@ -182,14 +183,7 @@ def _from_csv(
         (n, line) for n, line in enumerate(lines[start:], start + 1) if line.strip() and line.lstrip()[0] not in "#"
     ]
     rows = csv.reader((line for _, line in data), delimiter=delimiter, skipinitialspace=True)
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            skips.add(f"{name}:{data[rows.line_num - 1][0]}", f"is no CSV: {error}")
-            continue
+    for row in csv_rows(rows, lambda: f"{name}:{data[rows.line_num - 1][0]}", skips):
         where = f"{name}:{data[rows.line_num - 1][0]}"
         cells = {what: row[n] for n, what in columns.items() if what != "value" and n < len(row) and row[n].strip()}
         values = [row[n] for n, what in columns.items() if what == "value" and n < len(row) and row[n].strip()]
