@@ -151,7 +151,7 @@ def evidence(model: FastModel) -> System:
         shares = model.assess(incident).probabilities
         return [shares[v] for v in VERDICTS]
 
-    return System("per-fact evidence (shipped)", size, judge)
+    return System(f"per-fact evidence ({model.version})", size, judge)
 
 
 def language(home: Path, model: FastModel) -> System:
