@@ -13,13 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aegis_agents.answering import Answering
 from aegis_agents.assembly import open_context, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
-from aegis_agents.errors import ActionError, InputError, IntelError
+from aegis_agents.errors import InputError, IntelError
 from aegis_agents.feeding import open_syncer
 from aegis_agents.reading import Alert, read_alert
-from aegis_agents.records import ActionReport, Case, Incident
+from aegis_agents.records import Case, Incident
 from aegis_agents.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
     from aegis_agents.intel import FinalVerdict, Intel
     from aegis_agents.intel.feeds.config import Feed
     from aegis_agents.intel.feeds.sync import Syncer
-    from aegis_agents.ledger import JournalRow, Store
+    from aegis_agents.ledger import Store
     from aegis_agents.model import IncidentModel
     from aegis_agents.tools import Connector, WritePath
 
 AGENTS = ("triage", "intel", "reasoning", "approval")
 
 
-class Aegis:
+class Aegis(Answering):
     """Investigates alerts; see README for the five-line start.
 
     Without arguments it uses the embedded defaults: no network, no key, state under
@@ -68,7 +69,8 @@ class Aegis:
         self.settings = settings or load_settings(**overrides)
         self._given: dict[str, Any] = {"model": model, "intel": intel, "checkpointer": checkpointer, "ledger": ledger}
         self._tools, self._llm = tuple(tools), llm
-        self._building, self._resuming = threading.RLock(), threading.Lock()
+        self._building = threading.RLock()
+        super().__init__()
 
     @classmethod
     def from_settings(cls, file: str | Path, **given: Any) -> Aegis:
@@ -124,6 +126,7 @@ class Aegis:
         incident, native = self._read(alert, format)
         for _ in self._drive(incident, native):
             pass
+        self.expire_due()
         return self.case(incident.id)
 
     async def ainvestigate(self, alert: Alert, *, format: str | None = None) -> Case:
@@ -164,61 +167,11 @@ class Aegis:
         """What fetches the feeds of threat intelligence (see `feeding.open_syncer`)."""
         return open_syncer(self.settings, self.context, feeds)
 
-    def recover(self) -> list[Case]:
-        """After a crash: settle what was under way by looking, then decide what was taken in and not decided.
-
-        Call it when no other process works on the same state.
-        """
-        self._write_path.settle_open()
-        cases = [self.investigate(row.incident) for row in self.store.unfinished()]
-        for row in self.store.approved():
-            self._do_late(row)
-        return cases
-
-    # people's answers
-
-    def pending(self) -> list[JournalRow]:
-        """Actions that wait for a person, oldest first."""
-        return self.store.pending()
-
-    def approve(self, action_id: str, *, by: str, reason: str = "") -> ActionReport:
-        """Approve a waiting action, as `by`; it is done at once unless policy asks for another person.
-
-        The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
-        or ActionError naming the rule when it may no longer be done; then it goes on waiting.
-        """
-        from aegis_agents.agents.again import decide_again
-        from aegis_agents.agents.journal_view import ENDORSED
-
-        row = self.store.action(action_id)
-        if row.state == "awaiting":
-            decision = decide_again(self.graph, self.context, row, by)
-            if decision.verb in ("refuse", "recommend"):
-                raise ActionError(f"{action_id} may not be done now: {decision.rule}: {decision.reason}")
-            if decision.verb == "ask":
-                self.store.append(ENDORSED, row.incident_id, {"action_id": action_id, "by": by, "reason": reason})
-                return row.report().model_copy(update={"reason": decision.reason})
-        self.store.answer(action_id, True, by, reason)
-        return self._resume(row, approved=True)
-
-    def deny(self, action_id: str, *, by: str, reason: str = "") -> ActionReport:
-        """Deny a waiting action. Raises UnknownAction or AlreadyDecided."""
-        row = self.store.action(action_id)
-        self.store.answer(action_id, False, by, reason)
-        return self._resume(row, approved=False)
-
     def confirm(self, incident_id: str, verdict: FinalVerdict, *, by: str) -> None:
         """Say what an incident really was; similar ones are judged with that from now on. Raises InputError."""
         from aegis_agents.agents.recall import remember
 
         remember(self.context, self.case(incident_id), verdict, by)
-
-    def undo(self, action_id: str, *, by: str) -> ActionReport:
-        """Take an action back. Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo."""
-        self._write_path.undo(action_id, by)
-        row = self.store.action(action_id)
-        self._refresh(row.incident_id)
-        return row.report()
 
     # within
 
@@ -249,41 +202,6 @@ class Aegis:
                     yield step, added
         elapsed = (time.perf_counter() - started) * 1000
         self.store.finish(incident.id, build_case(state, self.store.actions(incident.id), versions, elapsed))
-
-    def _do_late(self, row: JournalRow) -> None:
-        """Do what was approved before a crash, if the gate still allows it; else say why not."""
-        from aegis_agents.agents.again import decide_again
-
-        decision = decide_again(self.graph, self.context, row, row.by)
-        if decision.verb == "execute":
-            self._write_path.execute(row.action_id)
-        else:
-            why = f"approved before a crash, and not allowed now: {decision.rule}: {decision.reason}"
-            self.store.settle(row.action_id, "recommended", None, why)
-        self._refresh(row.incident_id)
-
-    def _resume(self, row: JournalRow, *, approved: bool) -> ActionReport:
-        """Wake the action's own subgraph; the others go on waiting. The journal decides what is done."""
-        from langgraph.types import Command
-
-        config = {"configurable": {"thread_id": row.incident_id}}
-        with self._resuming:  # two resumes of one thread at once would overwrite each other's checkpoint
-            for task in self.graph.get_state(config).tasks:
-                for waiting in task.interrupts:
-                    if waiting.value.get("action_id") == row.action_id:
-                        answer = {waiting.id: {"action_id": row.action_id, "approved": approved}}
-                        self.graph.invoke(Command(resume=answer), config, context=self.context, durability="exit")
-        if self.store.action(row.action_id).state == "approved":
-            self._write_path.execute(row.action_id)  # the checkpoint was lost; the journal was not
-        self._refresh(row.incident_id)
-        return self.store.action(row.action_id).report()
-
-    def _refresh(self, incident_id: str) -> None:
-        """Bring the kept case up to what the journal says."""
-        case = self.store.case(incident_id)
-        if case is not None:
-            reports = tuple(r.report() for r in self.store.actions(incident_id))
-            self.store.finish(incident_id, case.model_copy(update={"actions": reports}))
 
     def close(self) -> None:
         """Release the databases."""

@@ -74,6 +74,7 @@ def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) 
     """The write path over the user's connectors, those that settings ask for, and the outbox for the rest."""
     from aegis_agents.gate import redact
     from aegis_agents.tools import NftablesConnector, OutboxConnector, WebhookConnector, WritePath, assign
+    from aegis_agents.tools.lifetimes import Lifetimes
 
     found = list(own)
     if settings.webhook_url:
@@ -82,7 +83,8 @@ def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) 
     if settings.nftables:
         found.append(NftablesConnector(never=settings.nftables_never))
     outbox = OutboxConnector(settings.home / "outbox")
-    return WritePath(store, assign(found, fallback=outbox), redact=redact)
+    lifetimes = Lifetimes.load(settings.lifetimes, settings.undo_window)
+    return WritePath(store, assign(found, fallback=outbox), redact=redact, lifetimes=lifetimes)
 
 
 def open_context(

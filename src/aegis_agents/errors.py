@@ -9,6 +9,7 @@ AegisError
 ├── IntelError            the intelligence snapshot can't be built, read or searched
 │   └── IntelTampered     its files differ from its manifest
 ├── StoreError            the database can't be read or written
+├── IdentityError         who asks is not known, or may not do that
 ├── LedgerError           the ledger can't be appended to or read
 │   └── LedgerTampered    its chain is broken (names the entry)
 ├── PolicyError           a Cedar policy does not parse, validate or load
@@ -17,6 +18,8 @@ AegisError
     ├── AlreadyDecided    somebody else answered first
     ├── NotReversible     this action has no undo
     └── ConnectorError    the system that acts said no, or could not be reached
+        ├── TargetNotFound    it knows no such target
+        ├── NotPermitted      it does not let these credentials do that
         └── TransientConnectorError   trying again may help (the only one that is retried)
 """
 
@@ -74,6 +77,10 @@ class StoreError(AegisError):
     """The database can't be read or written."""
 
 
+class IdentityError(AegisError):
+    """Who asks is not known (a wrong, expired or revoked token), or may not do that."""
+
+
 class LedgerError(AegisError):
     """The ledger can't be appended to or read."""
 
@@ -104,6 +111,14 @@ class NotReversible(ActionError):
 
 class ConnectorError(ActionError):
     """The system that acts said no, or could not be reached."""
+
+
+class TargetNotFound(ConnectorError):
+    """The system that acts knows no such target."""
+
+
+class NotPermitted(ConnectorError):
+    """The system that acts does not let these credentials do that."""
 
 
 class TransientConnectorError(ConnectorError):

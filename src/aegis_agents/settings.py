@@ -40,6 +40,14 @@ class Settings(BaseSettings):
     """Overrides the shipped budget of containing actions an hour."""
     kill_switch: Path | None = None
     """While this file is there, nothing is done (default: `home`/KILL)."""
+    lifetimes: dict[str, float] = {}
+    """Hours after which an action lifts itself, by action ("block_ip"); without one it stays until it is undone."""
+    undo_window: float = Field(default=4.0, gt=0)
+    """Hours after which what was done at the level act_undo lifts itself, unless somebody keeps it."""
+    require_token: bool = False
+    """Whether approving, undoing, reviewing and administering need a token; else the system's account will do."""
+    token: SecretStr | None = None
+    """Your own token (`aegis token add`), best given as AEGIS_TOKEN."""
     tenant: str = "default"
     """Whose incidents these are; part of every incident's id."""
     clearance: Literal["clear", "green", "amber", "amber+strict", "red"] = "amber+strict"

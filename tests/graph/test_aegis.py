@@ -14,6 +14,7 @@ import pytest
 from aegis_agents import ActionError, Aegis, AlreadyDecided, InputError, build_graph
 from aegis_agents.errors import SettingsError
 from tests.graph.conftest import ATTACK, FakeFirewall
+from tests.people import person, token_of
 
 Make = Callable[..., Aegis]
 
@@ -177,7 +178,7 @@ def test_a_crash_before_the_decision_is_made_good(make: Make, monkeypatch: pytes
 def test_what_a_crash_kept_from_being_done_is_done_once(make: Make, firewall: FakeFirewall) -> None:
     first = make()
     block = actions(first.investigate(ATTACK))["block_ip:203.0.113.9"]
-    first.store.answer(block.action_id, True, "alice")  # ... and the process is gone before it acts
+    first.store.answer(block.action_id, True, person("alice"))  # ... and the process is gone before it acts
     first.close()
     second = make()
     second.recover()
@@ -189,7 +190,7 @@ def test_what_a_crash_kept_from_being_done_is_done_once(make: Make, firewall: Fa
 def test_after_a_crash_the_gate_looks_again(make: Make, firewall: FakeFirewall, tmp_path: Path) -> None:
     first = make()
     block = actions(first.investigate(ATTACK))["block_ip:203.0.113.9"]
-    first.store.answer(block.action_id, True, "alice")
+    first.store.answer(block.action_id, True, person("alice"))
     first.close()
     (tmp_path / "KILL").touch()
     second = make()
@@ -281,10 +282,25 @@ def test_four_eyes_take_two_different_persons(make: Make, tmp_path: Path) -> Non
     (revoke,) = (a for a in case.actions if a.action == "revoke_sessions")
     needed = aegis.store.action(revoke.action_id).decision.inputs["approvals_needed"]
     assert needed == 2
-    assert aegis.approve(revoke.action_id, by="alice").outcome == "awaiting_approval"
-    assert aegis.approve(revoke.action_id, by=" Alice ").outcome == "awaiting_approval"
+    alice, bob = token_of(aegis.store, "alice"), token_of(aegis.store, "Bob")
+    again = token_of(aegis.store, " ALICE ")
+    approve = aegis.approve
+    assert approve(revoke.action_id, token=alice).outcome == "awaiting_approval"
+    assert approve(revoke.action_id, token=again).outcome == "awaiting_approval"  # another token, the same person
     assert aegis.store.action(revoke.action_id).state == "awaiting"
     # Nothing here can end sessions: approved by two, it is still not pretended.
-    assert aegis.approve(revoke.action_id, by="bob").outcome == "recommended"
+    assert approve(revoke.action_id, token=bob).outcome == "recommended"
+    row = aegis.store.action(revoke.action_id)
+    assert (row.by, row.principal) == ("Bob", "token:Bob")
     kinds = [e.kind for e in aegis.store.entries(incident_id=case.incident_id)]
     assert kinds.count("approval.endorsed") == 2
+
+
+def test_typed_names_are_not_two_persons(make: Make, tmp_path: Path) -> None:
+    register = tmp_path / "assets.toml"
+    register.write_text('[groups.executives]\nusers = ["ceo*"]\n')
+    aegis = make(assets=register)
+    case = aegis.investigate(ATTACK | {"user_name": "ceo.ann", "event_id": "a-5"})
+    (revoke,) = (a for a in case.actions if a.action == "revoke_sessions")
+    assert aegis.approve(revoke.action_id, by="alice").outcome == "awaiting_approval"
+    assert aegis.approve(revoke.action_id, by="bob").outcome == "awaiting_approval"

@@ -16,7 +16,7 @@ import pytest
 from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
 from aegis_agents.records import Target
 from aegis_agents.tools import OutboxConnector, WebhookConnector
-from aegis_agents.tools.webhook import SIGNATURE_HEADER
+from aegis_agents.tools.connectors.webhook import SIGNATURE_HEADER
 
 ALERT = Target(kind="alert", value="../../etc/passwd\x00")
 

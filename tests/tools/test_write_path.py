@@ -19,6 +19,7 @@ from aegis_agents.errors import (
 from aegis_agents.ledger import SqliteStore
 from aegis_agents.records import Target
 from aegis_agents.tools import WritePath, assign
+from tests.people import person
 from tests.tools.conftest import ADDRESS, ScriptedSystem
 
 Approved = Callable[..., str]
@@ -92,7 +93,7 @@ def test_already_in_effect_is_not_done_again_and_not_ours_to_lift(
     key = approved()
     assert path.execute(key).detail == "it was in effect before"
     assert system.applied == []
-    assert path.undo(key, "alice").outcome == "undone"
+    assert path.undo(key, person("alice")).outcome == "undone"
     assert system.in_effect == {("block_ip", ADDRESS.value)}
 
 
@@ -157,22 +158,22 @@ def test_without_a_connector_nothing_is_pretended(path: WritePath, approved: App
 def test_undo_takes_it_back_once(path: WritePath, approved: Approved, system: ScriptedSystem) -> None:
     key = approved()
     path.execute(key)
-    receipt = path.undo(key, "alice")
+    receipt = path.undo(key, person("alice"))
     assert (receipt.outcome, receipt.by) == ("undone", "alice")
     assert system.in_effect == set()
     with pytest.raises(AlreadyDecided):
-        path.undo(key, "bob")
+        path.undo(key, person("bob"))
 
 
 def test_what_has_no_way_back_says_so(path: WritePath, approved: Approved) -> None:
     key = approved("reset_password", Target(kind="user", value="ann"))
     with pytest.raises(NotReversible):
-        path.undo(key, "alice")
+        path.undo(key, person("alice"))
 
 
 def test_undo_of_what_was_not_done_is_refused(path: WritePath, approved: Approved) -> None:
     with pytest.raises(ActionError, match="nothing to take back"):
-        path.undo(approved(), "alice")
+        path.undo(approved(), person("alice"))
 
 
 def test_an_undo_that_fails_leaves_it_in_effect_and_says_so(
@@ -182,10 +183,10 @@ def test_an_undo_that_fails_leaves_it_in_effect_and_says_so(
     path.execute(key)
     system.on_undo = failing(ConnectorError("locked"))
     with pytest.raises(ConnectorError, match="locked"):
-        path.undo(key, "alice")
+        path.undo(key, person("alice"))
     assert store.action(key).state == "executed"
     system.on_undo = None
-    assert path.undo(key, "alice").outcome == "undone"
+    assert path.undo(key, person("alice")).outcome == "undone"
 
 
 def test_two_incidents_hold_one_block_together(path: WritePath, approved: Approved, system: ScriptedSystem) -> None:
@@ -193,9 +194,9 @@ def test_two_incidents_hold_one_block_together(path: WritePath, approved: Approv
     path.execute(first)
     assert "held together" in path.execute(second).detail
     assert len(system.applied) == 1
-    path.undo(first, "alice")
+    path.undo(first, person("alice"))
     assert system.in_effect == {("block_ip", ADDRESS.value)}
-    path.undo(second, "bob")
+    path.undo(second, person("bob"))
     assert system.in_effect == set()
 
 
@@ -224,7 +225,7 @@ def test_a_crash_in_the_middle_of_an_undo(
 ) -> None:
     key = approved()
     path.execute(key)
-    store.begin_undo(key, "alice")
+    store.begin_undo(key, person("alice"))
     if lifted:
         system.in_effect.clear()
     (receipt,) = path.settle_open()

@@ -12,6 +12,7 @@ from aegis_agents.errors import ConnectorError, TransientConnectorError
 from aegis_agents.ledger import SqliteStore
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools import NftablesConnector, OutboxConnector, WritePath, assign
+from tests.people import person
 from tests.tools.conftest import ADDRESS, ScriptedSystem
 
 Approved = Callable[..., str]
@@ -55,9 +56,9 @@ def test_what_another_incident_is_just_doing_is_held_together_and_lifted_by_the_
     system.on_apply = apply_while_the_second_comes
     path.execute(first)
     assert "held together" in details[0]
-    path.undo(first, "alice")
+    path.undo(first, person("alice"))
     assert system.in_effect == {("block_ip", ADDRESS.value)}
-    path.undo(second, "alice")
+    path.undo(second, person("alice"))
     assert system.in_effect == set()
 
 
@@ -87,9 +88,9 @@ def test_an_undo_that_nothing_confirms_is_unconfirmed(
     system.readable = False
     key = approved()
     path.execute(key)
-    assert path.undo(key, "alice").outcome == "unconfirmed"
+    assert path.undo(key, person("alice")).outcome == "unconfirmed"
     system.on_undo = lambda: "closed T-1"
-    assert path.undo(key, "alice").outcome == "undone"
+    assert path.undo(key, person("alice")).outcome == "undone"
 
 
 def test_a_lost_answer_of_an_undo_is_not_asked_for_again(
@@ -104,7 +105,7 @@ def test_a_lost_answer_of_an_undo_is_not_asked_for_again(
         raise TransientConnectorError("timed out")
 
     system.on_undo = lifted_and_timed_out
-    assert path.undo(key, "alice").outcome == "undone"
+    assert path.undo(key, person("alice")).outcome == "undone"
     assert len(asked) == 1
 
 

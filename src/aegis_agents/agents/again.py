@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_agents.agents.approval import decide, usage_now
-from aegis_agents.agents.journal_view import endorsers
+from aegis_agents.agents.journal_view import approvers
 from aegis_agents.agents.rebuild import rebuild_state
 from aegis_agents.context import Context
 from aegis_agents.ledger import JournalRow
 from aegis_agents.records import Decision
 
 
-def decide_again(graph: Any, context: Context, row: JournalRow, by: str | None) -> Decision:
-    """The gate's decision as things stand now, with everybody who said yes, `by` included.
+def decide_again(graph: Any, context: Context, row: JournalRow, person: str | None) -> Decision:
+    """The gate's decision as things stand now, with everybody who said yes, `person` included.
 
     The state is the graph's own as it was decided; where the checkpoint is gone it is
     rebuilt from intake and case.
     """
-    said_yes = dict.fromkeys((*endorsers(context.store, row), *((by,) if by else ())))
+    said_yes = dict.fromkeys((*approvers(context.store, row), *((person,) if person else ())))
     state = graph.get_state({"configurable": {"thread_id": row.incident_id}}).values
     if "conclusion" not in state:
         state = rebuild_state(context.store, context, row.incident_id)

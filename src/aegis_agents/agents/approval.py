@@ -67,7 +67,7 @@ def approval(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
     for proposal in state["proposals"]:
         decision = decide(state, context, proposal, usage)
         if decision.verb == "execute":
-            usage = charged(usage, proposal)  # it counts against the budget of the next
+            usage = charged(usage, proposal, decision)  # it counts against the budget of the next
         decisions.append(decision)
     states = _SHADOW if context.mode == "shadow" else _STATES
     with context.store.transaction():

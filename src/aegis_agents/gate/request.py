@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from aegis_agents.gate.earned.cells import NOTHING_EARNED, EarnedAutonomy
 from aegis_agents.records import ActionSpec, Assessment, Conclusion, Incident, ProposedAction
 from aegis_agents.records.base import Record
 
@@ -60,12 +61,13 @@ class Usage(Record):
     """What was done in the last hour, as the journal knows it.
 
     `by_class` counts executed actions per ActionClass; `by_tier` counts those that
-    are not records per asset tier; `targets` are the distinct targets that they
+    are not records per asset tier, `by_group` the same per asset group; `targets` are the distinct targets that they
     touched ("host:web-01"); `failed` and `undone` count actions that ended so.
     """
 
     by_class: dict[ActionClass, int] = Field(default_factory=dict)
     by_tier: dict[str, int] = Field(default_factory=dict)
+    by_group: dict[str, int] = Field(default_factory=dict)
     targets: frozenset[str] = frozenset()
     failed: int = 0
     undone: int = 0
@@ -75,8 +77,8 @@ class GateRequest(Record):
     """One proposed action, with all that the gate may look at.
 
     `now` is an aware time (naive is an error); `usage` None means that the journal
-    could not say, and a person decides; `reassess` asks the fast model again with
-    the given facts masked; `approved_by` names the persons who said yes already.
+    could not say, and a person decides; `earned` is what reviewed decisions have unlocked; `reassess` asks the fast model again with
+    the given facts masked; `approved_by` names the authenticated persons who said yes already.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -88,6 +90,7 @@ class GateRequest(Record):
     now: AwareDatetime
     versions: dict[str, str] = Field(default_factory=dict)
     usage: Usage | None = None
+    earned: EarnedAutonomy = NOTHING_EARNED
     reassess: Callable[[frozenset[str]], Assessment] | None = None
     approved_by: tuple[str, ...] = ()
 

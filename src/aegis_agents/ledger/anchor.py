@@ -36,9 +36,8 @@ class AnchorFile:
     may come in the middle of a write.
     """
 
-    def __init__(self, database: Path) -> None:
-        """`database` is the file it belongs to: "aegis.sqlite" has "aegis.sqlite.anchor"."""
-        self.path = database.with_name(database.name + ".anchor")
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._map: mmap.mmap | None = None
 
     def create(self, anchor: Anchor) -> None:

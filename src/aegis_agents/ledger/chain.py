@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from aegis_agents.errors import InputError, LedgerError, LedgerTampered
+from aegis_agents.errors import InputError, LedgerTampered
 from aegis_agents.ledger.anchor import Anchor, AnchorFile
 from aegis_agents.ledger.database import Database
 from aegis_agents.ledger.ids import canonical_json
 from aegis_agents.ledger.rows import LedgerEntry, Verification
-from aegis_agents.ledger.schema import APPEND_ONLY, SCHEMA, VERSION
 from aegis_agents.ledger.store import Store
 
 GENESIS = "0" * 64
@@ -95,13 +92,9 @@ def utc_now() -> datetime:
 class LedgerTable(Database):
     """The ledger's part of the store, and its clock."""
 
-    def __init__(
-        self, path: str | Path, *, busy_timeout_s: float = 10.0, clock: Callable[[], datetime] = utc_now
-    ) -> None:
-        self._clock = clock
-        self._anchored = -1
-        self._anchor = AnchorFile(Path(path))
-        super().__init__(path, schema=SCHEMA, version=VERSION, busy_timeout_s=busy_timeout_s)
+    def _begin_ledger(self, anchor: AnchorFile, clock: Callable[[], datetime]) -> None:
+        """Before the database is opened: opening it may make the ledger."""
+        self._anchor, self._clock, self._anchored = anchor, clock, -1
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
@@ -121,7 +114,7 @@ class LedgerTable(Database):
                 "LEFT JOIN ledger_entries e ON e.seq = (SELECT max(seq) FROM ledger_entries)"
             )
             if last is None or (last["count"], last["head"]) != (last["seq"] or 0, last["hash"] or GENESIS):
-                raise LedgerTampered(f"{self.path}: the ledger's tail was changed; run `aegis ledger verify`")
+                raise LedgerTampered(f"{self.where}: the ledger's tail was changed; run `aegis ledger verify`")
             link = Link(last["count"] + 1, self._now(), kind, incident_id, text, last["head"], "")
             link = link._replace(hash=link_hash(link))
             self._run("INSERT INTO ledger_entries VALUES (?, ?, ?, ?, ?, ?, ?)", link)
@@ -158,23 +151,15 @@ class LedgerTable(Database):
         Raises LedgerTampered naming the first entry that does not fit; LedgerError if it can't be read.
         """
         anchor = self._anchor.read()  # before the snapshot, which then can only be ahead
-        db = self._snapshot()
-        try:
-            db.execute("BEGIN")
-            triggers = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-            if missing := sorted(set(APPEND_ONLY) - triggers):
-                raise LedgerTampered(f"{self.path}: what keeps the ledger append-only was removed: {missing}")
-            meta = db.execute("SELECT count, head FROM ledger_meta").fetchone()
-            rows = (Link(*row) for row in db.execute(_SELECT + " ORDER BY seq"))
+        with self._snapshot() as read:
+            if missing := sorted(self._guards().keys() - self._standing_guards(read)):
+                raise LedgerTampered(f"{self.where}: what keeps the ledger append-only was removed: {missing}")
+            meta = next(read("SELECT count, head FROM ledger_meta"), None)
             entries, head, anchored = 0, GENESIS, GENESIS
-            for link in check_links(rows):
+            for link in check_links(Link(*row) for row in read(_SELECT + " ORDER BY seq")):
                 entries, head = link.seq, link.hash
                 if entries == anchor.entries:
                     anchored = head
-        except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: the ledger can't be read: {error}") from error
-        finally:
-            db.close()
         if meta is None or entries < meta["count"]:
             raise LedgerTampered(f"entry {entries + 1} is missing: the tail was cut off")
         if tuple(meta) != (entries, head):
@@ -189,7 +174,7 @@ class LedgerTable(Database):
         """Close database and anchor. Calling it twice is fine."""
         with self._lock:
             self._anchor.close()
-            super().close()
+            self._disconnect()
 
 
 def _entry(link: Link) -> LedgerEntry:

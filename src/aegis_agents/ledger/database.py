@@ -1,61 +1,110 @@
-"""One SQLite file: durable, one writer at a time, transactions that nest."""
+"""What every part of the store needs of a database: durable, one writer at a time, transactions that nest.
+
+SQL is written once, with `?` for values, in what SQLite and PostgreSQL share; what they
+don't share is asked of the methods below.
+"""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 from aegis_agents.errors import StoreError
+from aegis_agents.ledger.schema import VERSION
 
 
-class Database:
-    """A SQLite file with write-ahead log and a flush to disk at each commit.
+class Row(Protocol):
+    """A row: values by name and by position, in the order of the SELECT."""
 
-    One connection guarded by a lock: SQLite has one writer anyway, and readers of the WAL don't wait
-    for other processes. `synchronous=FULL` flushes each commit, so that what was answered survives a
-    power cut. The file is created readable for its owner alone: alerts are confidential.
-    Raises StoreError if the file is no database, is of a newer version, or can't be opened.
+    def __getitem__(self, key: str | int, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def keys(self) -> Iterable[str]: ...
+
+
+Read = Callable[[str], Iterator[Row]]
+"""Runs one SELECT on a snapshot and gives its rows as they come."""
+
+
+class Database(ABC):
+    """One database connection guarded by a lock.
+
+    `where` is how errors name it: a path, or an address without its password. Raises
+    StoreError when it can't be opened or is of a newer version.
     """
 
-    def __init__(self, path: str | Path, *, schema: str, version: int, busy_timeout_s: float = 10.0) -> None:
-        self.path = Path(path)
+    def __init__(self, where: str) -> None:
+        self.where = where
         self._lock = threading.RLock()
         self._depth = 0
         self._process = os.getpid()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{self.path}: can't be opened: {error}") from error
-        self._db.row_factory = sqlite3.Row
-        try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
-                self._run(f"PRAGMA {pragma}")
-            self._create(schema, version)
-        except BaseException:
-            self._db.close()
-            raise
 
-    def _create(self, schema: str, version: int) -> None:
-        with self.transaction():  # two processes may open a new file at once
-            found = self._run("PRAGMA user_version").fetchone()[0]
-            if found > version:
-                raise StoreError(f"{self.path}: written by a newer version ({found}, this one knows {version})")
+    def _create(self) -> None:
+        """Make or migrate the tables. Two processes may open a new database at once: all in one transaction."""
+        with self.transaction():
+            found = self._stored_version()
+            if found > VERSION:
+                raise StoreError(f"{self.where}: written by a newer version ({found}, this one knows {VERSION})")
             if found == 0:
-                for statement in _statements(schema):
-                    self._run(statement)
-                self._run(f"PRAGMA user_version={version:d}")
+                for statement in self._schema():
+                    self._execute(statement, ())
                 self._created()
+            elif found < VERSION:
+                self._migrate(found)
+            if found != VERSION:
+                self._store_version(VERSION)
 
+    @abstractmethod
+    def _schema(self) -> Iterable[str]:
+        """The statements that make the tables and what guards them."""
+
+    @abstractmethod
+    def _stored_version(self) -> int:
+        """The version of the tables; 0 where there are none."""
+
+    @abstractmethod
+    def _store_version(self, version: int) -> None: ...
+
+    @abstractmethod
+    def _guards(self) -> Mapping[str, str]:
+        """The triggers that keep the ledger append-only: name → the statement that makes it."""
+
+    @abstractmethod
+    def _standing_guards(self, read: Read) -> frozenset[str]:
+        """Names of the triggers that are there and switched on."""
+
+    @abstractmethod
+    def _execute(self, sql: str, values: Sequence[Any]) -> Any:
+        """Run one statement. Raises StoreError."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Open a transaction and become the only writer."""
+
+    @abstractmethod
+    def _open_transaction(self) -> bool:
+        """Whether a transaction is open: a database may have taken it back by itself."""
+
+    @abstractmethod
+    def _snapshot(self) -> AbstractContextManager[Read]:
+        """A reader of one moment, on a connection of its own: long reads hold up nobody. Raises LedgerError."""
+
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Release the connection. Calling it twice is fine."""
+
+    @abstractmethod
     def _created(self) -> None:
         """Called inside the transaction that makes the tables."""
 
+    def _migrate(self, found: int) -> None:
+        """Bring tables of version `found` to VERSION, inside a transaction."""
+        raise StoreError(f"{self.where}: written by version {found}, which can't be brought to {VERSION}")
+
+    @abstractmethod
     def _committed(self) -> None:
         """Called after each outermost commit, the lock still held."""
 
@@ -64,62 +113,40 @@ class Database:
         """Group statements into one commit; an exception takes them back. Nests, by savepoints."""
         with self._lock:
             depth = self._depth
-            self._run("BEGIN IMMEDIATE" if depth == 0 else f"SAVEPOINT level{depth}")
+            if depth == 0:
+                self._check_process()
+                self._begin()
+            else:
+                self._run(f"SAVEPOINT level{depth}")
             self._depth += 1
             try:
                 yield
-                self._run("COMMIT" if depth == 0 else f"RELEASE level{depth}")
+                self._run("COMMIT" if depth == 0 else f"RELEASE SAVEPOINT level{depth}")
             except BaseException:
-                if self._db.in_transaction:  # SQLite itself rolls back on a full disk
-                    self._run("ROLLBACK" if depth == 0 else f"ROLLBACK TO level{depth}")
+                if self._open_transaction():  # SQLite itself rolls back on a full disk
+                    self._run("ROLLBACK" if depth == 0 else f"ROLLBACK TO SAVEPOINT level{depth}")
                     if depth:
-                        self._run(f"RELEASE level{depth}")
+                        self._run(f"RELEASE SAVEPOINT level{depth}")
                 raise
             finally:
                 self._depth = depth
             if depth == 0:
                 self._committed()
 
-    def _run(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def _check_process(self) -> None:
         if self._process != os.getpid():
-            raise StoreError(f"{self.path}: opened before a fork; open it again in this process")
-        try:
-            with self._lock:
-                return self._db.execute(sql, values)
-        except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            raise StoreError(f"{self.where}: opened before a fork; open it again in this process")
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        try:
-            with self._lock:
-                return self._run(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+    def _run(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Run one statement; the answer has `rowcount`."""
+        self._check_process()
+        with self._lock:
+            return self._execute(sql, values)
 
-    def _row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+    @abstractmethod
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a SELECT."""
+
+    def _row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         rows = self._rows(sql, values)
         return rows[0] if rows else None
-
-    def _snapshot(self) -> sqlite3.Connection:
-        """A second, read-only connection for long reads, which would hold up writers on the first."""
-        try:
-            db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
-        db.row_factory = sqlite3.Row
-        return db
-
-    def close(self) -> None:
-        """Close the file. Calling it twice is fine."""
-        with self._lock:
-            self._db.close()
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script: sqlite3.executescript would commit the transaction that it runs in."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

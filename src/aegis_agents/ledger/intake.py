@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from datetime import datetime
 
 from aegis_agents.errors import StoreError
-from aegis_agents.ledger.chain import LedgerTable
+from aegis_agents.ledger.database import Row
 from aegis_agents.ledger.ids import canonical_json
+from aegis_agents.ledger.principals import PrincipalTable
 from aegis_agents.ledger.rows import IntakeRow
 from aegis_agents.records import Case, Incident
 
 
-class IntakeTable(LedgerTable):
+class IntakeTable(PrincipalTable):
     """The intake's part of the store."""
 
     def admit(self, incident: Incident, native: str, pins: dict[str, str]) -> IntakeRow:
@@ -72,7 +72,7 @@ class IntakeTable(LedgerTable):
         return [_intake_row(row) for row in self._rows("SELECT * FROM intake WHERE finished_at IS NULL ORDER BY at")]
 
 
-def _intake_row(row: sqlite3.Row) -> IntakeRow:
+def _intake_row(row: Row) -> IntakeRow:
     return IntakeRow(
         incident_id=row["incident_id"], at=datetime.fromisoformat(row["at"]), new=False,
         finished=row["finished_at"] is not None, incident=Incident.model_validate_json(row["incident"]),

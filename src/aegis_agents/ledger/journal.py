@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,12 +15,13 @@ from aegis_agents.errors import (
     TransientConnectorError,
     UnknownAction,
 )
+from aegis_agents.ledger.database import Row
 from aegis_agents.ledger.ids import action_id as derive_action_id
 from aegis_agents.ledger.ids import idempotency_key
-from aegis_agents.ledger.leases import LeaseTable
-from aegis_agents.ledger.rows import Begun, JournalRow, JournalState, Undoing, Usage
+from aegis_agents.ledger.rows import Begun, JournalRow, JournalState, Undoing
 from aegis_agents.ledger.store import Settled
-from aegis_agents.records import CATALOGUE, ActionName, Decision, ProposedAction, Target
+from aegis_agents.ledger.usage import UsageTable
+from aegis_agents.records import CATALOGUE, ActionName, Decision, Principal, ProposedAction, Target
 
 _NOTHING_DONE: frozenset[JournalState] = frozenset({"proposed", "refused"})
 _SAID: frozenset[JournalState] = _NOTHING_DONE | {"recommended", "would_execute"}
@@ -45,12 +45,11 @@ _LEADS_TO: Mapping[JournalState, frozenset[Settled]] = MappingProxyType(
     }
 )
 
-_ACTS = frozenset({"contain", "destroy"})
 _OVER = frozenset({"denied", "refused", "recommended", "would_execute", "failed", "undone", "expired"})
 _BEGUN = frozenset({"intent", "executed", "failed", "unconfirmed", "undoing", "undone", "expired"})
 
 
-class JournalTable(LeaseTable):
+class JournalTable(UsageTable):
     """The journal's part of the store."""
 
     def record_decision(
@@ -67,15 +66,16 @@ class JournalTable(LeaseTable):
             now = self._now()
             self._run(
                 "INSERT INTO journal (action_id, incident_id, key, action, target_kind, target_value, generation,"
-                " effect, proposal, decision, state, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (action_id) DO UPDATE SET"
-                " proposal = excluded.proposal, decision = excluded.decision, state = excluded.state,"
-                " updated_at = excluded.updated_at",
+                " effect, tier, groups, proposal, decision, state, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (action_id) DO UPDATE SET"
+                " tier = excluded.tier, groups = excluded.groups, proposal = excluded.proposal,"
+                " decision = excluded.decision, state = excluded.state, updated_at = excluded.updated_at",
                 (
                     action.action_id, incident_id,
                     idempotency_key(incident_id, action.action, action.target, action.generation),
                     action.action, action.target.kind, action.target.value, action.generation,
-                    CATALOGUE[action.action].effect, action.model_dump_json(), decision.model_dump_json(),
+                    CATALOGUE[action.action].effect, str(decision.inputs.get("asset.tier", "")),
+                    str(decision.inputs.get("asset.groups", "")), action.model_dump_json(), decision.model_dump_json(),
                     state, now, now,
                 ),
             )  # fmt: skip
@@ -83,22 +83,21 @@ class JournalTable(LeaseTable):
             self.append("action.decided", incident_id, body)
             return self.action(action.action_id)
 
-    def answer(self, action_id: str, approve: bool, by: str, reason: str = "") -> JournalRow:
+    def answer(self, action_id: str, approve: bool, by: Principal, reason: str = "") -> JournalRow:
         """A person's answer; the first one stands. See Store.answer."""
-        if not by.strip():
-            raise InputError("an answer needs a person", field="by", fix="say who approves or denies")
         state = "approved" if approve else "denied"
         with self.transaction():
             now = self._now()
             won = self._run(
-                "UPDATE journal SET state = ?, by = ?, answer = ?, answered_at = ?, updated_at = ?"
+                "UPDATE journal SET state = ?, by = ?, principal = ?, answer = ?, answered_at = ?, updated_at = ?"
                 " WHERE action_id = ? AND state = 'awaiting'",
-                (state, by, reason, now, now, action_id),
+                (state, by.shown, by.id, reason, now, now, action_id),
             )
             row = self.action(action_id)
             if won.rowcount != 1:
                 raise AlreadyDecided(_who_and_when(row))
-            body = {"action_id": action_id, "state": state, "by": by, "reason": reason}
+            who = {"by": by.shown, "principal": by.entry()}
+            body = {"action_id": action_id, "state": state, "reason": reason} | who
             self.append("action.answered", row.incident_id, body)
             return row
 
@@ -126,11 +125,9 @@ class JournalTable(LeaseTable):
         return Begun(row=row, key=others[0].key if others else row.key, others=ids, sharing=sharing)
 
     def begin_undo(
-        self, action_id: str, by: str, owner: str = "", outcome: Literal["undone", "expired"] = "undone"
+        self, action_id: str, by: Principal, owner: str = "", outcome: Literal["undone", "expired"] = "undone"
     ) -> Undoing:
         """Journal the intent to take it back; see Store.begin_undo."""
-        if not by.strip():
-            raise InputError("an undo needs a person", field="by", fix="say who takes it back")
         with self.transaction():
             row = self.action(action_id)
             if row.state in ("undoing", "undone", "expired"):
@@ -141,14 +138,18 @@ class JournalTable(LeaseTable):
             held = {holder.action_id: holder for holder in self._holders(row.proposal.action, row.target)}
             mine = held.pop(action_id, None)
             others = tuple(held)
-            self._run("UPDATE journal SET undo_by = ?, undo_as = ? WHERE action_id = ?", (by, outcome, action_id))
+            self._run(
+                "UPDATE journal SET undo_by = ?, undo_principal = ?, undo_as = ? WHERE action_id = ?",
+                (by.shown, by.id, outcome, action_id),
+            )
             if others:
                 detail = f"not lifted: {', '.join(others)} holds it too"
                 row = self._move(row, outcome, connector=row.connector, detail=detail)
                 self._release(action_id)
             else:
                 row = self._move(row, "undoing", owner=owner, connector=row.connector, detail=row.detail)
-            body = {"action_id": action_id, "state": row.state, "by": by, "still_held_by": list(others)}
+            who = {"by": by.shown, "principal": by.entry()}
+            body = {"action_id": action_id, "state": row.state, "still_held_by": list(others)} | who
             self.append("action.undoing", row.incident_id, body)
         return Undoing(row=row, key=row.key, others=others, foreign=mine is not None and mine.foreign)
 
@@ -191,29 +192,29 @@ class JournalTable(LeaseTable):
 
     def _find(self, action_id: str) -> JournalRow | None:
         row = self._row("SELECT * FROM journal WHERE action_id = ?", (action_id,))
-        return None if row is None else _journal_row(row)
+        return None if row is None else journal_row(row)
 
     def actions(self, incident_id: str) -> list[JournalRow]:
         """All actions of an incident, in the order they were decided."""
         rows = self._rows("SELECT * FROM journal WHERE incident_id = ? ORDER BY ord", (incident_id,))
-        return [_journal_row(row) for row in rows]
+        return [journal_row(row) for row in rows]
 
     def pending(self) -> list[JournalRow]:
         """What waits for a person, oldest first."""
-        return [_journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'awaiting' ORDER BY ord")]
+        return [journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'awaiting' ORDER BY ord")]
 
     def ready(self) -> list[JournalRow]:
         """What may be done and was not begun, oldest first."""
-        return [_journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'approved' ORDER BY ord")]
+        return [journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'approved' ORDER BY ord")]
 
     def approved(self) -> list[JournalRow]:
         """Approved and not begun, oldest first."""
-        return [_journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'approved' ORDER BY ord")]
+        return [journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'approved' ORDER BY ord")]
 
     def open_intents(self) -> list[JournalRow]:
         """Rows in `intent` or `undoing`, oldest first."""
         rows = self._rows("SELECT * FROM journal WHERE state IN ('intent', 'undoing') ORDER BY ord")
-        return [_journal_row(row) for row in rows]
+        return [journal_row(row) for row in rows]
 
     def undo_outcome(self, action_id: str) -> Literal["undone", "expired"]:
         """What an undo under way is to end as."""
@@ -230,35 +231,6 @@ class JournalTable(LeaseTable):
         if last is None:
             return 0
         return int(last["generation"]) + (last["state"] in _OVER)
-
-    def usage(self, since: datetime) -> Usage:
-        """What contain and destroy actions have used up since `since`; see Usage."""
-        if since.tzinfo is None:
-            raise InputError("has no time zone", field="since", fix="use datetime.now(UTC) - timedelta(...)")
-        start = since.astimezone(UTC).isoformat(timespec="microseconds")
-        begun = self._rows(
-            "SELECT state, target_kind, target_value, count(*) AS n FROM journal"
-            " WHERE effect IN ('contain', 'destroy') AND begun_at >= ? GROUP BY state, target_kind, target_value",
-            (start,),
-        )
-        # Records are many: they are counted on the index alone, however long the journal.
-        records = self._rows("SELECT count(*) AS n FROM journal WHERE effect = 'record' AND begun_at >= ?", (start,))
-        waiting = self._rows("SELECT effect, count(*) AS n FROM journal WHERE state = 'approved' GROUP BY effect")
-        done = [row for row in begun if row["state"] != "failed"]
-        targets = dict.fromkeys((row["target_kind"], row["target_value"]) for row in done)
-        return Usage(
-            since=since,
-            actions=_count(done),
-            committed=_count(row for row in waiting if row["effect"] in _ACTS),
-            targets=tuple(Target(kind=kind, value=value) for kind, value in targets),
-            failed=_count(row for row in begun if row["state"] == "failed"),
-            undone=_count(row for row in begun if row["state"] == "undone"),
-            records=_count(records) + _count(row for row in waiting if row["effect"] == "record"),
-        )
-
-
-def _count(rows: Iterable[sqlite3.Row]) -> int:
-    return sum(int(row["n"]) for row in rows)
 
 
 def _check_decision(incident_id: str, action: ProposedAction, decision: Decision, state: JournalState) -> None:
@@ -287,7 +259,8 @@ def _at(when: datetime) -> str:
     return when.isoformat(timespec="seconds")
 
 
-def _journal_row(row: sqlite3.Row) -> JournalRow:
+def journal_row(row: Row) -> JournalRow:
+    """The record of a row of the table."""
     columns = JournalRow.model_fields.keys() & set(row.keys())
     fields = {name: row[name] for name in columns}
     fields["proposal"] = ProposedAction.model_validate_json(row["proposal"])

@@ -58,7 +58,8 @@ class JournalRow(Record):
     """One action, from decision to outcome.
 
     `by`, `answered_at` and `answer` are the person who approved or denied it, when and why;
-    `undo_by` who took it back. `owner` is the process that last began something with it.
+    `undo_by` who took it back; `principal` and `undo_principal` are these as they were authenticated.
+    At `expires_at` it lifts itself. `owner` is the process that last began something with it.
     `key` is the idempotency key that connectors pass on.
     """
 
@@ -73,9 +74,12 @@ class JournalRow(Record):
     updated_at: datetime
     begun_at: datetime | None = None
     by: str | None = None
+    principal: str | None = None
     answered_at: datetime | None = None
     answer: str = ""
     undo_by: str | None = None
+    undo_principal: str | None = None
+    expires_at: datetime | None = None
     owner: str | None = None
     connector: str | None = None
     detail: str = ""
@@ -141,7 +145,8 @@ class Usage(Record):
     `actions` were begun and did not fail (in flight, unconfirmed and later undone ones count),
     `committed` are approved and not begun yet, whatever their age; `targets` are the distinct
     targets of `actions`; `failed` and `undone` count what ended so since then. `records` are record
-    actions (tickets, notices, closed alerts) begun or approved, which budgets count apart.
+    actions (tickets, notices, closed alerts) begun or approved, which budgets count apart. `by_tier` and
+    `by_group` are `actions` and `committed` together, by the target's asset tier and groups.
     """
 
     since: datetime
@@ -151,6 +156,20 @@ class Usage(Record):
     failed: int
     undone: int
     records: int
+    by_tier: dict[str, int] = {}
+    by_group: dict[str, int] = {}
+
+
+class TokenRow(Record):
+    """A token as it may be shown: whose, with which roles (separated by spaces), until when."""
+
+    token_id: str
+    name: str
+    roles: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    created_by: str
 
 
 class LedgerEntry(Record):

@@ -1,27 +1,28 @@
-"""The tables of aegis.sqlite."""
+"""The tables: written once, in the words of each database."""
 
 from __future__ import annotations
 
-VERSION = 1
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
-APPEND_ONLY = ("ledger_no_update", "ledger_no_delete", "ledger_in_order")
-"""Triggers that keep ledger_entries append-only; verify() counts a missing one as tampering."""
+VERSION: Final = 2
 
 # Times are UTC ISO 8601 with microseconds, one width, so that text order is time order.
-SCHEMA = """
+_TABLES = """
 CREATE TABLE intake (
     incident_id TEXT PRIMARY KEY,
     at          TEXT NOT NULL,
     incident    TEXT NOT NULL,
-    native      BLOB NOT NULL,      -- UTF-8 with surrogates passed: an alert's text need not be valid Unicode
+    native      {blob} NOT NULL,      -- UTF-8 with surrogates passed: an alert's text need not be valid Unicode
     pins        TEXT NOT NULL,
     finished_at TEXT,
     case_json   TEXT
-) WITHOUT ROWID;
+);
 CREATE INDEX intake_open ON intake(at) WHERE finished_at IS NULL;
 
 CREATE TABLE journal (
-    ord          INTEGER PRIMARY KEY,
+    ord          {serial},
     action_id    TEXT NOT NULL UNIQUE,
     incident_id  TEXT NOT NULL REFERENCES intake(incident_id),
     key          TEXT NOT NULL UNIQUE,
@@ -30,27 +31,33 @@ CREATE TABLE journal (
     target_value TEXT NOT NULL,
     generation   INTEGER NOT NULL,
     effect       TEXT NOT NULL,
+    tier         TEXT NOT NULL,     -- the target's, as the gate saw it; budgets are counted by it
+    groups       TEXT NOT NULL,     -- its asset groups, separated by spaces
     proposal     TEXT NOT NULL,
     decision     TEXT NOT NULL,
     state        TEXT NOT NULL,
     created_at   TEXT NOT NULL,
     updated_at   TEXT NOT NULL,
     begun_at     TEXT,
-    by           TEXT,
+    by           TEXT,              -- as people see it
+    principal    TEXT,              -- who it was, authenticated
     answered_at  TEXT,
     answer       TEXT NOT NULL DEFAULT '',
     undo_by      TEXT,
+    undo_principal TEXT,
     undo_as      TEXT,
     owner        TEXT,
     connector    TEXT,
-    detail       TEXT NOT NULL DEFAULT ''
+    detail       TEXT NOT NULL DEFAULT '',
+    expires_at   TEXT               -- when it lifts itself
 );
 CREATE INDEX journal_incident ON journal(incident_id, ord);
 CREATE INDEX journal_state ON journal(state, ord);
+CREATE INDEX journal_expiry ON journal(expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX journal_begun ON journal(effect, begun_at) WHERE begun_at IS NOT NULL;
 
 CREATE TABLE leases (
-    ord          INTEGER PRIMARY KEY,
+    ord          {serial},
     action       TEXT NOT NULL,
     target_kind  TEXT NOT NULL,
     target_value TEXT NOT NULL,
@@ -59,6 +66,17 @@ CREATE TABLE leases (
     held_at      TEXT NOT NULL
 );
 CREATE INDEX leases_what ON leases(action, target_kind, target_value, ord);
+
+CREATE TABLE principals (
+    token_id      TEXT PRIMARY KEY,
+    secret_sha256 TEXT NOT NULL UNIQUE,
+    name          TEXT NOT NULL,
+    roles         TEXT NOT NULL,
+    created_at    TEXT NOT NULL,
+    expires_at    TEXT NOT NULL,
+    revoked_at    TEXT,
+    created_by    TEXT NOT NULL
+);
 
 CREATE TABLE ledger_entries (
     seq         INTEGER PRIMARY KEY,
@@ -77,13 +95,24 @@ CREATE TABLE ledger_meta (
     head  TEXT NOT NULL
 );
 INSERT INTO ledger_meta VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
-
-CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger_entries
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger_entries
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
--- INSERT OR REPLACE would delete without firing the trigger above.
-CREATE TRIGGER ledger_in_order BEFORE INSERT ON ledger_entries
-WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM ledger_entries)
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 """
+
+
+def sqlite_tables() -> str:
+    """The tables in SQLite's words."""
+    return _TABLES.format(blob="BLOB", serial="INTEGER PRIMARY KEY")
+
+
+# INSERT OR REPLACE would delete without firing the second: the third is for that.
+SQLITE_GUARDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ledger_no_update": "CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger_entries "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+        "ledger_no_delete": "CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger_entries "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+        "ledger_in_order": "CREATE TRIGGER ledger_in_order BEFORE INSERT ON ledger_entries "
+        "WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM ledger_entries) "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    }
+)
+"""Triggers that keep ledger_entries append-only; verify() counts a missing one as tampering."""

@@ -2,12 +2,122 @@
 
 from __future__ import annotations
 
-from aegis_agents.ledger.journal import JournalTable
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aegis_agents.errors import LedgerError, StoreError
+from aegis_agents.ledger.anchor import AnchorFile
+from aegis_agents.ledger.chain import utc_now
+from aegis_agents.ledger.database import Database, Read, Row
+from aegis_agents.ledger.schema import SQLITE_GUARDS, sqlite_tables
+from aegis_agents.ledger.timers import TimerTable
 
 
-class SqliteStore(JournalTable):
+class SqliteDatabase(Database):
+    """A SQLite file with write-ahead log and a flush to disk at each commit.
+
+    SQLite has one writer anyway, and readers of the WAL don't wait for other processes.
+    `synchronous=FULL` flushes each commit, so that what was answered survives a power cut.
+    The file is created readable for its owner alone: alerts are confidential.
+    """
+
+    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+        super().__init__(str(path))
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path}: can't be opened: {error}") from error
+        self._db.row_factory = sqlite3.Row
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+                self._run(f"PRAGMA {pragma}")
+            self._create()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _schema(self) -> Iterator[str]:
+        yield from _statements(sqlite_tables())
+        yield from SQLITE_GUARDS.values()
+
+    def _stored_version(self) -> int:
+        return int(self._run("PRAGMA user_version").fetchone()[0])
+
+    def _store_version(self, version: int) -> None:
+        self._run(f"PRAGMA user_version={version:d}")
+
+    def _guards(self) -> Mapping[str, str]:
+        return SQLITE_GUARDS
+
+    def _standing_guards(self, read: Read) -> frozenset[str]:
+        return frozenset(row[0] for row in read("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+
+    def _begin(self) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def _open_transaction(self) -> bool:
+        return self._db.in_transaction
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise StoreError(f"{self.where}: {error}") from error
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        try:
+            with self._lock:
+                return self._run(sql, values).fetchall()  # type: ignore[no-any-return]
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.where}: {error}") from error
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Read]:
+        try:
+            db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.where}: the ledger can't be read: {error}") from error
+        db.row_factory = sqlite3.Row
+        try:
+            db.execute("BEGIN")
+            yield lambda sql: iter(db.execute(sql))
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.where}: the ledger can't be read: {error}") from error
+        finally:
+            db.close()
+
+    def _disconnect(self) -> None:
+        self._db.close()
+
+
+class SqliteStore(TimerTable, SqliteDatabase):
     """The Store in one file, `aegis.sqlite`; several threads and processes may use it at once.
 
     `path` is the file (made if missing, with its folder), `busy_timeout_s` how long to wait for another
     process's commit before StoreError, `clock` the source of time.
     """
+
+    def __init__(
+        self, path: str | Path, *, busy_timeout_s: float = 10.0, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        path = Path(path)
+        self._begin_ledger(AnchorFile(path.with_name(path.name + ".anchor")), clock)
+        SqliteDatabase.__init__(self, path, busy_timeout_s)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script: sqlite3.executescript would commit the transaction that it runs in."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

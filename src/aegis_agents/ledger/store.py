@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from aegis_agents.ledger.rows import (
@@ -13,11 +13,12 @@ from aegis_agents.ledger.rows import (
     JournalRow,
     JournalState,
     LedgerEntry,
+    TokenRow,
     Undoing,
     Usage,
     Verification,
 )
-from aegis_agents.records import ActionName, Case, Decision, Incident, ProposedAction, Target
+from aegis_agents.records import ActionName, Case, Decision, Incident, Principal, ProposedAction, Role, Target
 
 Settled = Literal["executed", "failed", "unconfirmed", "undone", "expired", "recommended"]
 """What an action can be settled as."""
@@ -40,6 +41,23 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release the database. Calling it twice is fine."""
+        ...
+
+    # people
+    def add_token(self, name: str, roles: Collection[Role], by: Principal, *, valid_for: timedelta) -> str:
+        """Make a token and answer it, once: only its hash is kept. Raises InputError."""
+        ...
+
+    def revoke_token(self, token_id: str, by: Principal) -> None:
+        """End a token at once. Raises InputError if there is none with this id that is in force."""
+        ...
+
+    def tokens(self) -> list[TokenRow]:
+        """All tokens ever made, oldest first; never their secrets."""
+        ...
+
+    def authenticate(self, token: str) -> Principal:
+        """Whose token this is. Raises IdentityError."""
         ...
 
     # intake
@@ -74,10 +92,10 @@ class Store(Protocol):
         """
         ...
 
-    def answer(self, action_id: str, approve: bool, by: str, reason: str = "") -> JournalRow:
+    def answer(self, action_id: str, approve: bool, by: Principal, reason: str = "") -> JournalRow:
         """A person's answer to an awaiting action: compare-and-set, one wins.
 
-        Raises AlreadyDecided naming who and when, UnknownAction, InputError if `by` is empty.
+        Raises AlreadyDecided naming who and when, UnknownAction.
         """
         ...
 
@@ -90,7 +108,7 @@ class Store(Protocol):
         ...
 
     def begin_undo(
-        self, action_id: str, by: str, owner: str = "", outcome: Literal["undone", "expired"] = "undone"
+        self, action_id: str, by: Principal, owner: str = "", outcome: Literal["undone", "expired"] = "undone"
     ) -> Undoing:
         """Journal the intent to take an action back; where others hold it too, that is all and it is done.
 
@@ -149,6 +167,22 @@ class Store(Protocol):
 
     def holders(self, action: ActionName, target: Target) -> list[str]:
         """Ids of the actions that hold this action on this target, the first holder first."""
+        ...
+
+    # timers
+    def set_expiry(self, action_id: str, at: datetime | None, by: Principal, reason: str = "") -> JournalRow:
+        """When an action that is in effect lifts itself; None keeps it until somebody undoes it.
+
+        Raises UnknownAction, ActionError if it is not in effect.
+        """
+        ...
+
+    def due(self, now: datetime) -> list[JournalRow]:
+        """What is in effect and past its time, the longest overdue first."""
+        ...
+
+    def timers(self) -> list[JournalRow]:
+        """What is in effect and will lift itself, the next first."""
         ...
 
     # ledger

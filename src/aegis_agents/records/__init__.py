@@ -31,11 +31,12 @@ from aegis_agents.records.judgement import (
     TechniqueScore,
     Verdict,
 )
+from aegis_agents.records.principal import AEGIS, ROLES, Principal, Role
 
 __all__ = [
-    "AUTONOMY_LEVELS", "CATALOGUE", "SEVERITIES", "UNDO_OF", "VERDICTS",
+    "AEGIS", "AUTONOMY_LEVELS", "CATALOGUE", "ROLES", "SEVERITIES", "UNDO_OF", "VERDICTS",
     "ActionName", "ActionReport", "ActionSpec", "Assessment", "Autonomy", "Case", "Claim", "Conclusion",
     "Decision", "Effect", "Entity", "EntityKind", "EntityRole", "Evidence", "Fact", "FactEvidence",
-    "FactWeight", "Incident", "Outcome", "Passage", "PassageEvidence", "ProposedAction", "Receipt",
+    "FactWeight", "Incident", "Outcome", "Passage", "PassageEvidence", "Principal", "ProposedAction", "Receipt", "Role",
     "Sentence", "Severity", "Target", "TechniqueScore", "Trust", "Verdict",
 ]  # fmt: skip

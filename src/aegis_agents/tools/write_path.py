@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from aegis_agents.errors import ConnectorError, NotReversible, TransientConnectorError
 from aegis_agents.ledger import JournalRow, Store
-from aegis_agents.records import CATALOGUE, ActionName, Receipt
-from aegis_agents.tools.connector import Connector
+from aegis_agents.records import AEGIS, CATALOGUE, ActionName, Principal, Receipt
+from aegis_agents.tools.connectors.protocol import Connector
+from aegis_agents.tools.lifetimes import Lifetimes
 
 
 def _owner() -> str:
@@ -26,7 +29,7 @@ class WritePath:
     """Executes and takes back what the journal says may be.
 
     `attempts` and `longest_wait_s` bound the retries of TransientConnectorError; `redact`
-    cleans the reason that goes out with an action.
+    cleans the reason that goes out with an action; `lifetimes` say when it lifts itself.
     """
 
     def __init__(
@@ -37,8 +40,10 @@ class WritePath:
         redact: Callable[[str], str] = str,
         attempts: int = 3,
         longest_wait_s: float = 4.0,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         self._store, self._connectors, self._redact = store, connectors, redact
+        self._lifetimes = lifetimes or Lifetimes()
         self._retrying = Retrying(
             stop=stop_after_attempt(attempts),
             wait=wait_exponential_jitter(multiplier=min(0.2, longest_wait_s), max=longest_wait_s, jitter=0.1),
@@ -104,7 +109,7 @@ class WritePath:
             return self._settle(row, "unconfirmed", connector, "sent, and can't be read back")
         return self._settle(row, "executed", connector, reference)
 
-    def undo(self, action_id: str, by: str) -> Receipt:
+    def undo(self, action_id: str, by: Principal, outcome: Literal["undone", "expired"] = "undone") -> Receipt:
         """Take an action back, as `by`.
 
         Raises UnknownAction, NotReversible, AlreadyDecided, ActionError if there is nothing
@@ -116,17 +121,17 @@ class WritePath:
         connector = self._connectors.get(row.proposal.action)
         if connector is None:
             raise ConnectorError(f"no connector does {row.proposal.action} any more: take it back by hand")
-        undoing = self._store.begin_undo(action_id, by, owner=_owner())
+        undoing = self._store.begin_undo(action_id, by, owner=_owner(), outcome=outcome)
         if undoing.row.state != "undoing":
             return undoing.row.receipt()
         if undoing.foreign:
-            return self._settle(row, "undone", connector, "left in place: it was in effect before Aegis acted")
+            return self._settle(row, outcome, connector, "left in place: it was in effect before Aegis acted")
         try:
             reference = self._retrying(self._lift, connector, row, f"{undoing.key}-undo")
         except ConnectorError as error:
             there = self._look(connector, row)
             if there is False:
-                return self._settle(row, "undone", connector, f"lifted, though it answered: {error}")
+                return self._settle(row, outcome, connector, f"lifted, though it answered: {error}")
             self._settle(row, "unconfirmed" if there is None else "executed", connector, f"undo failed: {error}")
             raise
         there = self._look(connector, row)
@@ -135,7 +140,7 @@ class WritePath:
             raise ConnectorError(f"{action_id}: {connector.name} accepted the undo, and yet it is still in effect")
         if there is None and not reference:
             return self._settle(row, "unconfirmed", connector, "undo sent, and can't be read back")
-        return self._settle(row, "undone", connector, reference)
+        return self._settle(row, outcome, connector, reference)
 
     def _lift(self, connector: Connector, row: JournalRow, key: str) -> str:
         try:
@@ -167,7 +172,12 @@ class WritePath:
 
     def _settle(self, row: JournalRow, outcome: str, connector: Connector | None, detail: str) -> Receipt:
         name = connector.name if connector else None
-        return self._store.settle(row.action_id, outcome, name, detail).receipt()  # type: ignore[arg-type]
+        life = self._lifetimes.of(row) if outcome == "executed" and row.state in ("approved", "intent") else None
+        with self._store.transaction():
+            settled = self._store.settle(row.action_id, outcome, name, detail)  # type: ignore[arg-type]
+            if life is not None:
+                self._store.set_expiry(row.action_id, datetime.now(UTC) + life, AEGIS)
+        return settled.receipt()
 
     def _look(self, connector: Connector, row: JournalRow) -> bool | None:
         """Whether it is in effect; what can't be asked is not known."""

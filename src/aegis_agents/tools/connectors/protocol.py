@@ -10,8 +10,9 @@ from aegis_agents.records import ActionName, Target
 class Connector(Protocol):
     """One system that can act. Only the write path calls `apply` and `undo`.
 
-    Raises TransientConnectorError where trying again may help (a time-out counts, even
-    if the effect may have happened), ConnectorError where it won't.
+    Raises TransientConnectorError where trying again may help (a time-out counts, even if
+    the effect may have happened), TargetNotFound and NotPermitted where the system says so,
+    ConnectorError for what else won't work. Errors carry no secret.
     """
 
     @property

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.records import CATALOGUE, ActionName
-from aegis_agents.tools.connector import Connector
+from aegis_agents.tools.connectors.protocol import Connector
 
 
 def assign(connectors: Iterable[Connector], *, fallback: Connector | None = None) -> Mapping[ActionName, Connector]:

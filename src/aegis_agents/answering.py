@@ -1,0 +1,193 @@
+"""What people say of actions: approve, deny, take back, keep. And what is done about it, at once or after a crash."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aegis_agents.errors import ActionError, ConnectorError
+from aegis_agents.identity import identify
+from aegis_agents.records import AEGIS, ActionReport, Case, Incident, Principal, Role
+
+if TYPE_CHECKING:
+    from aegis_agents.context import Context
+    from aegis_agents.ledger import JournalRow, Store
+    from aegis_agents.settings import Settings
+    from aegis_agents.tools import WritePath
+
+RETRY_EXPIRY = timedelta(minutes=5)
+"""When to try again to lift what did not lift."""
+
+
+class Answering(ABC):
+    """The part of Aegis that answers people.
+
+    Who asks is authenticated: by a token (`token`, or the setting of that name), else by the account that
+    this process runs as; `by` alone is kept as what was said, and vouches for nobody. Every method raises
+    IdentityError for somebody who is not known or may not do that.
+    """
+
+    settings: Settings
+
+    def __init__(self) -> None:
+        self._resuming = threading.Lock()
+
+    # what it stands on
+    @property
+    @abstractmethod
+    def store(self) -> Store:
+        """Intake, journal and ledger."""
+
+    @property
+    @abstractmethod
+    def context(self) -> Context:
+        """What the agents work with."""
+
+    @property
+    @abstractmethod
+    def graph(self) -> Any:
+        """The compiled state graph."""
+
+    @property
+    @abstractmethod
+    def _write_path(self) -> WritePath: ...
+
+    @abstractmethod
+    def investigate(self, alert: Incident) -> Case:
+        """Judge one alert."""
+
+    def _who(self, role: Role, by: str | None, token: str | None) -> Principal:
+        own = self.settings.token
+        given = token or (own.get_secret_value() if own else None)
+        return identify(self.store, role, by=by, token=given, token_needed=self.settings.require_token)
+
+    # answers
+
+    def pending(self) -> list[JournalRow]:
+        """Actions that wait for a person, oldest first."""
+        return self.store.pending()
+
+    def approve(
+        self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
+    ) -> ActionReport:
+        """Approve a waiting action; it is done at once unless policy asks for another person.
+
+        The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
+        or ActionError naming the rule when it may no longer be done; then it goes on waiting.
+        """
+        from aegis_agents.agents.again import decide_again
+        from aegis_agents.agents.journal_view import ENDORSED
+
+        who = self._who("approver", by, token)
+        row = self.store.action(action_id)
+        if row.state == "awaiting":
+            decision = decide_again(self.graph, self.context, row, who.person)
+            if decision.verb in ("refuse", "recommend"):
+                raise ActionError(f"{action_id} may not be done now: {decision.rule}: {decision.reason}")
+            if decision.verb == "ask":
+                said = {"action_id": action_id, "by": who.shown, "person": who.person, "reason": reason}
+                self.store.append(ENDORSED, row.incident_id, said | {"principal": who.entry()})
+                return row.report().model_copy(update={"reason": decision.reason})
+        self.store.answer(action_id, True, who, reason)
+        return self._resume(row, approved=True)
+
+    def deny(
+        self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
+    ) -> ActionReport:
+        """Deny a waiting action. Raises UnknownAction or AlreadyDecided."""
+        who = self._who("approver", by, token)
+        row = self.store.action(action_id)
+        self.store.answer(action_id, False, who, reason)
+        return self._resume(row, approved=False)
+
+    def undo(self, action_id: str, *, by: str | None = None, token: str | None = None) -> ActionReport:
+        """Take an action back. Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo."""
+        self._write_path.undo(action_id, self._who("operator", by, token))
+        row = self.store.action(action_id)
+        self._refresh(row.incident_id)
+        return row.report()
+
+    # time
+
+    def keep(
+        self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
+    ) -> ActionReport:
+        """Let an action stay that would lift itself. Raises UnknownAction, ActionError if it is not in effect."""
+        who = self._who("operator", by, token)
+        return self.store.set_expiry(action_id, None, who, reason).report()
+
+    def timers(self) -> list[JournalRow]:
+        """Actions that will lift themselves, the next first."""
+        return self.store.timers()
+
+    def expire_due(self) -> list[ActionReport]:
+        """Lift what is past its time. What does not lift is tried again in five minutes.
+
+        Nothing is lifted while the kill switch is engaged. `investigate` calls it at its end;
+        where nothing is investigated, `aegis expire --watch` does.
+        """
+        from aegis_agents.gate.killswitch import engaged
+
+        now = datetime.now(UTC)
+        due = self.store.due(now)
+        if not due or engaged(self.settings.kill_switch_file):
+            return []
+        for row in due:
+            try:
+                self._write_path.undo(row.action_id, AEGIS, outcome="expired")
+            except ConnectorError as error:
+                self.store.set_expiry(row.action_id, now + RETRY_EXPIRY, AEGIS, f"not lifted yet: {error}")
+            except ActionError:
+                continue  # taken back by somebody else meanwhile
+            self._refresh(row.incident_id)
+        return [self.store.action(row.action_id).report() for row in due]
+
+    # after a crash
+
+    def recover(self) -> list[Case]:
+        """After a crash: settle what was under way by looking, then decide what was taken in and not decided.
+
+        Call it when no other process works on the same state.
+        """
+        self._write_path.settle_open()
+        cases = [self.investigate(row.incident) for row in self.store.unfinished()]
+        for row in self.store.approved():
+            self._do_late(row)
+        return cases
+
+    def _do_late(self, row: JournalRow) -> None:
+        """Do what was approved before a crash, if the gate still allows it; else say why not."""
+        from aegis_agents.agents.again import decide_again
+
+        decision = decide_again(self.graph, self.context, row, None)
+        if decision.verb == "execute":
+            self._write_path.execute(row.action_id)
+        else:
+            why = f"approved before a crash, and not allowed now: {decision.rule}: {decision.reason}"
+            self.store.settle(row.action_id, "recommended", None, why)
+        self._refresh(row.incident_id)
+
+    def _resume(self, row: JournalRow, *, approved: bool) -> ActionReport:
+        """Wake the action's own subgraph; the others go on waiting. The journal decides what is done."""
+        from langgraph.types import Command
+
+        config = {"configurable": {"thread_id": row.incident_id}}
+        with self._resuming:  # two resumes of one thread at once would overwrite each other's checkpoint
+            for task in self.graph.get_state(config).tasks:
+                for waiting in task.interrupts:
+                    if waiting.value.get("action_id") == row.action_id:
+                        answer = {waiting.id: {"action_id": row.action_id, "approved": approved}}
+                        self.graph.invoke(Command(resume=answer), config, context=self.context, durability="exit")
+        if self.store.action(row.action_id).state == "approved":
+            self._write_path.execute(row.action_id)  # the checkpoint was lost; the journal was not
+        self._refresh(row.incident_id)
+        return self.store.action(row.action_id).report()
+
+    def _refresh(self, incident_id: str) -> None:
+        """Bring the kept case up to what the journal says."""
+        case = self.store.case(incident_id)
+        if case is not None:
+            reports = tuple(r.report() for r in self.store.actions(incident_id))
+            self.store.finish(incident_id, case.model_copy(update={"actions": reports}))

@@ -1,0 +1,1 @@
+"""Earned autonomy: what reviewed decisions have shown, and what that unlocks."""

@@ -1,0 +1,41 @@
+"""Timers: what lifts itself when its time has come. They are rows, so no restart loses one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aegis_agents.errors import ActionError
+from aegis_agents.ledger.journal import JournalTable, journal_row
+from aegis_agents.ledger.rows import JournalRow
+from aegis_agents.records import Principal
+
+
+class TimerTable(JournalTable):
+    """The timers' part of the store."""
+
+    def set_expiry(self, action_id: str, at: datetime | None, by: Principal, reason: str = "") -> JournalRow:
+        """When an action that is in effect lifts itself; None keeps it until somebody undoes it. See Store."""
+        with self.transaction():
+            row = self.action(action_id)
+            if row.state not in ("executed", "unconfirmed"):
+                raise ActionError(f"{action_id} is not in effect: it is {row.state}")
+            text = None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")
+            self._run("UPDATE journal SET expires_at = ? WHERE action_id = ?", (text, action_id))
+            body = {"action_id": action_id, "expires_at": text, "reason": reason, "principal": by.entry()}
+            self.append("action.expiry", row.incident_id, body)
+            return self.action(action_id)
+
+    def due(self, now: datetime) -> list[JournalRow]:
+        """What is in effect and past its time, the longest overdue first."""
+        rows = self._rows(
+            "SELECT * FROM journal WHERE expires_at <= ? AND state = 'executed' ORDER BY expires_at, ord",
+            (now.astimezone(UTC).isoformat(timespec="microseconds"),),
+        )
+        return [journal_row(row) for row in rows]
+
+    def timers(self) -> list[JournalRow]:
+        """What is in effect and will lift itself, the next first."""
+        rows = self._rows(
+            "SELECT * FROM journal WHERE expires_at IS NOT NULL AND state = 'executed' ORDER BY expires_at, ord"
+        )
+        return [journal_row(row) for row in rows]

@@ -1,0 +1,51 @@
+"""What was used up of the budgets, counted from the journal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from aegis_agents.errors import InputError
+from aegis_agents.ledger.leases import LeaseTable
+from aegis_agents.ledger.rows import Usage
+from aegis_agents.records import Target
+
+
+class UsageTable(LeaseTable):
+    """The usage's part of the store."""
+
+    def usage(self, since: datetime) -> Usage:
+        """What contain and destroy actions have used up since `since`; see Usage."""
+        if since.tzinfo is None:
+            raise InputError("has no time zone", field="since", fix="use datetime.now(UTC) - timedelta(...)")
+        start = since.astimezone(UTC).isoformat(timespec="microseconds")
+        begun = self._rows(
+            "SELECT state, target_kind, target_value, tier, groups, count(*) AS n FROM journal"
+            " WHERE effect IN ('contain', 'destroy') AND begun_at >= ?"
+            " GROUP BY state, target_kind, target_value, tier, groups",
+            (start,),
+        )
+        # Records are many: they are counted on the index alone, however long the journal.
+        records = self._rows("SELECT count(*) AS n FROM journal WHERE effect = 'record' AND begun_at >= ?", (start,))
+        waiting = self._rows(
+            "SELECT effect, tier, groups, count(*) AS n FROM journal WHERE state = 'approved'"
+            " GROUP BY effect, tier, groups"
+        )
+        done = [row for row in begun if row["state"] != "failed"]
+        committed = [row for row in waiting if row["effect"] in ("contain", "destroy")]
+        by_tier, by_group = Counter[str](), Counter[str]()
+        for row in (*done, *committed):
+            by_tier[row["tier"]] += row["n"]
+            by_group.update(dict.fromkeys(row["groups"].split(), row["n"]))
+        targets = dict.fromkeys((row["target_kind"], row["target_value"]) for row in done)
+        return Usage(
+            since=since,
+            actions=sum(row["n"] for row in done),
+            committed=sum(row["n"] for row in committed),
+            targets=tuple(Target(kind=kind, value=value) for kind, value in targets),
+            failed=sum(row["n"] for row in begun if row["state"] == "failed"),
+            undone=sum(row["n"] for row in begun if row["state"] == "undone"),
+            records=sum(row["n"] for row in records) + sum(row["n"] for row in waiting if row["effect"] == "record"),
+            by_tier=dict(by_tier),
+            by_group=dict(by_group),
+        )

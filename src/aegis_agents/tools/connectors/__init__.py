@@ -1,0 +1,9 @@
+"""Systems that can act, one a module. Only the write path calls them."""
+
+from aegis_agents.tools.connectors.assign import assign
+from aegis_agents.tools.connectors.nftables import NftablesConnector
+from aegis_agents.tools.connectors.outbox import OutboxConnector
+from aegis_agents.tools.connectors.protocol import Connector
+from aegis_agents.tools.connectors.webhook import WebhookConnector
+
+__all__ = ["Connector", "NftablesConnector", "OutboxConnector", "WebhookConnector", "assign"]
