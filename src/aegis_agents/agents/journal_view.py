@@ -48,7 +48,7 @@ def charged(usage: Usage, proposal: ProposedAction, decision: Decision) -> Usage
 
 def approvers(store: Store, row: JournalRow) -> tuple[str, ...]:
     """The authenticated persons who said yes to an action, in order."""
-    found = (e for e in store.entries(incident_id=row.incident_id, limit=10_000) if e.kind == ENDORSED)
+    found = (e for e in store.entries(incident_id=row.incident_id, kind=ENDORSED, limit=10_000))
     said = [str(e.body["person"]) for e in found if e.body.get("action_id") == row.action_id]
     if row.principal and row.state != "denied":
         said.append(row.principal.split(":", 1)[1].strip().casefold())

@@ -136,13 +136,14 @@ class LedgerTable(Database):
             self._anchor.write(Anchor(now["count"], now["head"]))
         self._anchored = now["count"]
 
-    def entries(self, incident_id: str | None = None, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
-        """Entries with seq > `after`, in order, at most `limit`."""
-        if incident_id is None:
-            rows = self._rows(_SELECT + " WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        else:
-            where = " WHERE incident_id = ? AND seq > ? ORDER BY seq LIMIT ?"
-            rows = self._rows(_SELECT + where, (incident_id, after, limit))
+    def entries(
+        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
+    ) -> list[LedgerEntry]:
+        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`."""
+        asked = {"incident_id": incident_id, "kind": kind}
+        given = {column: value for column, value in asked.items() if value is not None}
+        where = " AND ".join([*(f"{column} = ?" for column in given), "seq > ?"])
+        rows = self._rows(f"{_SELECT} WHERE {where} ORDER BY seq LIMIT ?", (*given.values(), after, limit))
         return [_entry(Link(*row)) for row in rows]
 
     def verify(self) -> Verification:

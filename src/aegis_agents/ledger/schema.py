@@ -87,6 +87,7 @@ CREATE TABLE ledger_entries (
     prev        TEXT NOT NULL,
     hash        TEXT NOT NULL
 );
+CREATE INDEX ledger_kind ON ledger_entries(kind, seq);
 CREATE INDEX ledger_incident ON ledger_entries(incident_id, seq) WHERE incident_id IS NOT NULL;
 
 CREATE TABLE ledger_meta (
@@ -98,9 +99,9 @@ INSERT INTO ledger_meta VALUES (1, 0, '00000000000000000000000000000000000000000
 """
 
 
-def sqlite_tables() -> str:
-    """The tables in SQLite's words."""
-    return _TABLES.format(blob="BLOB", serial="INTEGER PRIMARY KEY")
+def tables(*, blob: str, serial: str) -> str:
+    """The tables, with a database's own words for bytes and for a number that counts up by itself."""
+    return _TABLES.format(blob=blob, serial=serial)
 
 
 # INSERT OR REPLACE would delete without firing the second: the third is for that.

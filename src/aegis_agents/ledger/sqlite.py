@@ -14,7 +14,7 @@ from aegis_agents.errors import LedgerError, StoreError
 from aegis_agents.ledger.anchor import AnchorFile
 from aegis_agents.ledger.chain import utc_now
 from aegis_agents.ledger.database import Database, Read, Row
-from aegis_agents.ledger.schema import SQLITE_GUARDS, sqlite_tables
+from aegis_agents.ledger.schema import SQLITE_GUARDS, tables
 from aegis_agents.ledger.timers import TimerTable
 
 
@@ -45,7 +45,7 @@ class SqliteDatabase(Database):
             raise
 
     def _schema(self) -> Iterator[str]:
-        yield from _statements(sqlite_tables())
+        yield from _statements(tables(blob="BLOB", serial="INTEGER PRIMARY KEY"))
         yield from SQLITE_GUARDS.values()
 
     def _stored_version(self) -> int:

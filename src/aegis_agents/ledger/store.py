@@ -190,8 +190,10 @@ class Store(Protocol):
         """Add an entry that belongs to no change of intake or journal (autonomy, policy, kill switch)."""
         ...
 
-    def entries(self, incident_id: str | None = None, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
-        """Entries with seq > `after`, in order, at most `limit`."""
+    def entries(
+        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
+    ) -> Sequence[LedgerEntry]:
+        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`."""
         ...
 
     def verify(self) -> Verification:
