@@ -167,11 +167,16 @@ class Aegis(Answering):
         """What fetches the feeds of threat intelligence (see `feeding.open_syncer`)."""
         return open_syncer(self.settings, self.context, feeds)
 
-    def confirm(self, incident_id: str, verdict: FinalVerdict, *, by: str) -> None:
-        """Say what an incident really was; similar ones are judged with that from now on. Raises InputError."""
+    def confirm(
+        self, incident_id: str, verdict: FinalVerdict, *, by: str | None = None, token: str | None = None
+    ) -> None:
+        """Say what an incident really was; similar ones are judged with that from now on.
+
+        Raises InputError, and IdentityError for who is no reviewer.
+        """
         from aegis_agents.agents.recall import remember
 
-        remember(self.context, self.case(incident_id), verdict, by)
+        remember(self.context, self.case(incident_id), verdict, self._who("reviewer", by, token))
 
     # within
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,22 @@ class Answering(ABC):
         own = self.settings.token
         given = token or (own.get_secret_value() if own else None)
         return identify(self.store, role, by=by, token=given, token_needed=self.settings.require_token)
+
+    def add_token(
+        self, name: str, roles: Collection[Role], *, valid_for: timedelta = timedelta(days=90), token: str | None = None
+    ) -> str:
+        """Make a token for a person and answer it, once. Needs the role admin. Raises InputError."""
+        return self.store.add_token(name, roles, self._admin(token), valid_for=valid_for)
+
+    def revoke_token(self, token_id: str, *, token: str | None = None) -> None:
+        """End a token at once. Needs the role admin. Raises InputError if there is none with this id."""
+        self.store.revoke_token(token_id, self._admin(token))
+
+    def _admin(self, token: str | None) -> Principal:
+        """Who administers. Where a token is needed, the first one is made by the account that runs Aegis."""
+        if self.settings.require_token and not any("admin" in row.roles.split() for row in self.store.tokens()):
+            return identify(self.store, "admin", by=None, token=None, token_needed=False)
+        return self._who("admin", None, token)
 
     # answers
 

@@ -48,6 +48,13 @@ class FakeModel:
         return self.embed([incident.title])[0]
 
 
+class SureModel(FakeModel):
+    """Its verdict holds whatever is masked, so that the counterfactual check lets it act."""
+
+    def assess(self, incident: Incident, *, masked: Set[str] = frozenset()) -> Assessment:
+        return super().assess(incident)
+
+
 class FakeFirewall:
     """A connector that remembers what it was told."""
 
@@ -95,7 +102,8 @@ def make(tmp_path: Path, firewall: FakeFirewall, intel_home: Any) -> Iterator[Ca
     made: list[Aegis] = []
 
     def build(**settings: Any) -> Aegis:
-        aegis = Aegis(model=FakeModel(), intel=intel_home, tools=[firewall], home=tmp_path, **settings)
+        model = settings.pop("model", None) or FakeModel()
+        aegis = Aegis(model=model, intel=intel_home, tools=[firewall], home=tmp_path, **settings)
         made.append(aegis)
         return aegis
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from aegis_agents.context import Context
 from aegis_agents.errors import InputError
 from aegis_agents.intel import FinalVerdict, SimilarCase
-from aegis_agents.records import VERDICTS, Assessment, Case, Verdict
+from aegis_agents.records import VERDICTS, Assessment, Case, Principal, Verdict
 
 CONFIRMED = "verdict.confirmed"
 """Ledger entry: a person said what an incident was."""
@@ -71,15 +71,14 @@ def recall(assessment: Assessment, cases: Sequence[SimilarCase], strength: float
     return changed, noted
 
 
-def remember(context: Context, case: Case, verdict: FinalVerdict, by: str) -> None:
+def remember(context: Context, case: Case, verdict: FinalVerdict, by: Principal) -> None:
     """Record who said what the incident was, then let the memory know.
 
-    Raises InputError for a verdict that is not final, a nameless person, or without intelligence to remember in.
+    Raises InputError for a verdict that is not final, or without intelligence to remember in.
     """
     if context.intel is None or case.incident is None:
         raise InputError("there is no memory to keep it in", field="intel", fix="open Aegis with its intelligence")
-    if not by.strip():
-        raise InputError("is empty", field="by", fix="say who confirms")
     vector = context.model.embed_incident(case.incident)
     context.intel.confirm_case(case.incident_id, vector, verdict, case.title, case.incident_id)
-    context.store.append(CONFIRMED, case.incident_id, {"verdict": verdict, "judged": case.verdict, "by": by})
+    said = {"verdict": verdict, "judged": case.verdict, "by": by.shown, "principal": by.entry()}
+    context.store.append(CONFIRMED, case.incident_id, said)

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from aegis_agents.cli.intel_feeds import add_paths, list_feeds, quarantine_app, remove_feed, sync_feeds, watch_feeds
-from aegis_agents.cli.intel_open import JsonFlag, open_aegis, open_intel
+from aegis_agents.cli.intel_open import open_intel
 from aegis_agents.cli.intel_render import show_changes, show_indicator, show_passages, show_snapshots
-from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
+from aegis_agents.cli.spoken import By, JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
 
 intel_app = typer.Typer(help="Threat intelligence: fetch it, search it, see where it came from.", no_args_is_help=True)
 intel_app.command("sync")(sync_feeds)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from aegis_agents.cli.intel_open import JsonFlag, open_aegis, open_intel, open_quarantine, open_syncer, reader_of
+from aegis_agents.cli.intel_open import open_intel, open_quarantine, open_syncer, reader_of
 from aegis_agents.cli.intel_render import show_feeds, show_held, show_report
-from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
+from aegis_agents.cli.spoken import By, JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
 
 if TYPE_CHECKING:
     from aegis_agents.aegis import Aegis

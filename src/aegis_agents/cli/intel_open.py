@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from aegis_agents.aegis import Aegis
 from aegis_agents.errors import IntelError
 
 if TYPE_CHECKING:
+    from aegis_agents.aegis import Aegis
     from aegis_agents.intel import Intel, Reader
     from aegis_agents.intel.feeds.config import Feed
     from aegis_agents.intel.feeds.sync import Syncer
     from aegis_agents.intel.trust import Quarantine
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, one line each.")]
-
-
-def open_aegis(settings: Path | None) -> Aegis:
-    """Aegis with the settings of a file, or of the environment alone."""
-    return Aegis.from_settings(settings) if settings else Aegis()
 
 
 def open_intel(aegis: Aegis) -> Intel:

@@ -7,17 +7,17 @@ settings; 3 the ledger or the model is not what it was (tampered).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from aegis_agents._version import __version__
-from aegis_agents.aegis import Aegis
 from aegis_agents.cli.evaluate import evaluate_model
 from aegis_agents.cli.intel import intel_app
 from aegis_agents.cli.model import model_app
-from aegis_agents.cli.spoken import By, SettingsFile, print_json, spoken_errors
+from aegis_agents.cli.people import add_commands
+from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
 from aegis_agents.cli.train import train_app
 
 app = typer.Typer(help="Triage, intelligence, reasoning and approval for security incidents.", no_args_is_help=True, add_completion=False)  # fmt: skip
@@ -26,13 +26,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(intel_app, name="intel")
 app.add_typer(model_app, name="model")
 app.add_typer(train_app, name="train")
-
-_JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, one line each.")]
-_Reason = Annotated[str, typer.Option("--reason", help="Why.")]
-
-
-def _open(settings: Path | None, **given: Any) -> Aegis:
-    return Aegis.from_settings(settings, **given) if settings else Aegis(**given)
+add_commands(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -47,7 +41,7 @@ def investigate(
     file: Annotated[
         str, typer.Argument(help="A file with an alert, or with one alert a line; - reads standard input.")
     ],
-    as_json: _JsonFlag = False,
+    as_json: JsonFlag = False,
     shadow: Annotated[bool, typer.Option("--shadow", help="Decide as if live and touch nothing.")] = False,
     policy: Annotated[
         Path | None, typer.Option("--policy", help="Cedar rules to add; they can't remove a shipped forbid.")
@@ -65,7 +59,7 @@ def investigate(
 
     with (
         spoken_errors(),
-        _open(settings, mode="shadow" if shadow else None, policy=policy, autonomy=autonomy) as aegis,
+        open_aegis(settings, mode="shadow" if shadow else None, policy=policy, autonomy=autonomy) as aegis,
     ):
         failed = investigate_file(aegis, file, format=format, as_json=as_json)
     if failed:
@@ -73,62 +67,9 @@ def investigate(
 
 
 @app.command()
-def approvals(as_json: _JsonFlag = False, settings: SettingsFile = None) -> None:
-    """List what waits for a person, oldest first."""
-    from aegis_agents.cli.render import show_pending
-
-    with spoken_errors(), _open(settings) as aegis:
-        rows = aegis.pending()
-        if as_json:
-            for row in rows:
-                print_json(row.report().model_dump(mode="json") | {"incident_id": row.incident_id})
-        else:
-            show_pending(Console(), rows)
-
-
-def _answer(method: str, action_id: str, settings: Path | None, **given: Any) -> None:
-    with spoken_errors(), _open(settings) as aegis:
-        report = getattr(aegis, method)(action_id, **given)
-        typer.echo(
-            f"{report.action} {report.target.kind}:{report.target.value}: {report.outcome} {report.detail}".rstrip()
-        )
-
-
-@app.command()
-def approve(action_id: str, by: By, reason: _Reason = "", settings: SettingsFile = None) -> None:
-    """Approve a waiting action; it is done at once."""
-    _answer("approve", action_id, settings, by=by, reason=reason)
-
-
-@app.command()
-def deny(action_id: str, by: By, reason: _Reason = "", settings: SettingsFile = None) -> None:
-    """Deny a waiting action."""
-    _answer("deny", action_id, settings, by=by, reason=reason)
-
-
-@app.command()
-def undo(action_id: str, by: By, settings: SettingsFile = None) -> None:
-    """Take an action back."""
-    _answer("undo", action_id, settings, by=by)
-
-
-@app.command()
-def confirm(
-    incident_id: str,
-    verdict: Annotated[str, typer.Argument(help="true_positive, benign_positive or false_positive.")],
-    by: By,
-    settings: SettingsFile = None,
-) -> None:
-    """Say what an incident really was; similar ones are judged with that from now on."""
-    with spoken_errors(), _open(settings) as aegis:
-        aegis.confirm(incident_id, verdict, by=by)  # type: ignore[arg-type]  # the memory refuses any other word
-        typer.echo(f"{incident_id}: remembered as {verdict}")
-
-
-@app.command()
 def recover(settings: SettingsFile = None) -> None:
     """After a crash: settle what was under way, decide what was left. Run it when nothing else uses this state."""
-    with spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), open_aegis(settings) as aegis:
         cases = aegis.recover()
         typer.echo(f"settled; {len(cases)} incident(s) decided")
 
@@ -157,7 +98,7 @@ def demo() -> None:
 @ledger_app.command()
 def verify(settings: SettingsFile = None) -> None:
     """Check the whole chain; exit code 3 if it was altered."""
-    with spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), open_aegis(settings) as aegis:
         found = aegis.store.verify()
         typer.echo(f"ledger whole: {found.entries} entries, head {found.head}")
 
@@ -170,7 +111,7 @@ def show(
     settings: SettingsFile = None,
 ) -> None:
     """Print entries as JSON Lines."""
-    with spoken_errors(), _open(settings) as aegis:
+    with spoken_errors(), open_aegis(settings) as aegis:
         for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit):
             print_json(entry.model_dump(mode="json"))
 

@@ -7,14 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aegis_agents.errors import AegisError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
 
+if TYPE_CHECKING:
+    from aegis_agents.aegis import Aegis
+
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A TOML file with settings.")]
 By = Annotated[str, typer.Option("--by", help="Who answers.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, one line each.")]
+
+
+def open_aegis(settings: Path | None, **given: Any) -> Aegis:
+    """Aegis with the settings of a file, if there is one; what is given besides wins."""
+    from aegis_agents.aegis import Aegis
+
+    return Aegis.from_settings(settings, **given) if settings else Aegis(**given)
 
 
 def print_json(value: Any) -> None:
