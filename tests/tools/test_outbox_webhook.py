@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
+from aegis_agents.errors import ConnectorError, NotPermitted, SettingsError, TransientConnectorError
 from aegis_agents.records import Target
 from aegis_agents.tools import OutboxConnector, WebhookConnector
 from aegis_agents.tools.connectors.webhook import SIGNATURE_HEADER
@@ -99,7 +99,7 @@ def test_an_answer_without_an_id_confirms_nothing(receiver: Receiver, body: byte
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(503, TransientConnectorError), (429, TransientConnectorError), (403, ConnectorError)]
+    ("status", "error"), [(503, TransientConnectorError), (429, TransientConnectorError), (403, NotPermitted)]
 )
 def test_answers_are_told_apart(receiver: Receiver, status: int, error: type[Exception]) -> None:
     receiver.answer = (status, b"", {})

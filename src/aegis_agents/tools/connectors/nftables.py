@@ -10,78 +10,59 @@ import ipaddress
 import json
 import subprocess
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
+from aegis_agents.errors import ConnectorError, NotPermitted, TransientConnectorError
 from aegis_agents.records import ActionName, Target
+from aegis_agents.tools.connectors.addresses import Address, address_of, blockable, networks
+from aegis_agents.tools.connectors.answers import clean
 
 TABLE = "aegis"
 _SETS = {4: ("blocked_v4", "ipv4_addr", "ip"), 6: ("blocked_v6", "ipv6_addr", "ip6")}
 _HOOKS = ("input", "output", "forward")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
-
-
-def _address(target: Target) -> Address:
-    """The address that travels: ::ffff:192.0.2.1 is 192.0.2.1, for `never` as for the packets."""
-    try:
-        address = ipaddress.ip_address(target.value)
-    except ValueError as error:
-        raise ConnectorError(f"{target.value!r} is no address") from error
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            raise ConnectorError(f"{address} names an interface: only plain addresses are blocked")
-        return address.ipv4_mapped or address
-    return address
+# What the kernel says while somebody else changes the rules.
+_BUSY = ("Device or resource busy", "Resource temporarily unavailable", "Interrupted system call")
 
 
 class NftablesConnector:
     """Drops traffic from and to blocked addresses on this host (or in the network namespace `netns`).
 
     `never` are addresses and networks that are refused, whatever was approved; loopback,
-    unspecified, multicast and link-local ones always are. Needs root and the `nft` program.
+    unspecified, multicast and link-local ones always are. Needs root (CAP_NET_ADMIN) and the
+    `nft` program, and an answer within `timeout_s` seconds.
+
+    Blocks have no time-out in the kernel: an address that leaves the set by itself would still
+    be journalled as blocked. They end by the journal's timers, or with a reboot.
     """
 
+    kind: ClassVar[str] = "nftables"
+    extra: ClassVar[str] = ""
+    secrets: ClassVar[frozenset[str]] = frozenset()
     name = "nftables"
     actions: frozenset[ActionName] = frozenset({"block_ip"})
 
     def __init__(self, *, never: Sequence[str] = (), netns: str | None = None, timeout_s: float = 10.0) -> None:
-        try:
-            self._never = tuple(ipaddress.ip_network(n, strict=False) for n in never)
-        except ValueError as error:
-            raise SettingsError(f"nftables_never: {error}") from error
+        self._never = networks(never, "nftables_never")
         self._command = (["ip", "netns", "exec", netns] if netns else []) + ["nft", "-j"]
         self._timeout = timeout_s
 
     def apply(self, action: ActionName, target: Target, *, key: str, note: str) -> str:
         """Add the address to its set; adding it twice is no error."""
-        address = self._checked(target)
+        address = blockable(target, self._never, "nftables_never")
         self._run([*self._frame(), self._element("add", address)])
         return f"{_SETS[address.version][0]} {address}"
 
     def read(self, action: ActionName, target: Target) -> bool:
         """Whether the set holds the address, and the rules that use the set are there."""
-        address = _address(target)
+        address = address_of(target)
         return address in self._listed(address.version) and self._has_rules()
 
     def undo(self, action: ActionName, target: Target, *, key: str) -> str:
         """Take the address out; one that is not in is no error, nor is one that may not be blocked any more."""
-        address = _address(target)
+        address = address_of(target)
         if address in self._listed(address.version):
             self._run([self._element("delete", address)])
         return ""
-
-    def _checked(self, target: Target) -> Address:
-        address = _address(target)
-        if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
-            raise ConnectorError(f"{address} is never blocked: it is loopback, unspecified, multicast or link-local")
-        if address == _BROADCAST:
-            raise ConnectorError(f"{address} is never blocked: it is everybody's")
-        for network in self._never:
-            if address.version == network.version and address in network:
-                raise ConnectorError(f"{address} is never blocked: nftables_never holds {network}")
-        return address
 
     @staticmethod
     def _element(verb: str, address: Address) -> dict[str, Any]:
@@ -128,17 +109,21 @@ class NftablesConnector:
         """What `nft list` answers; nothing where the table is not there yet."""
         done = self._call([*self._command, *question], None)
         if done.returncode != 0:
-            if "No such file or directory" in done.stderr:
+            # nft's own words; `ip` says the same of a namespace that is not there.
+            if done.stderr.startswith("Error: No such file or directory"):
                 return []
-            raise ConnectorError(f"nft: {done.stderr.strip()[:300]}")
-        answer: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
+            raise _refusal(done.stderr)
+        try:
+            answer: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConnectorError("nft answered something that is no list of rules") from error
         return answer
 
     def _run(self, commands: list[dict[str, Any]]) -> None:
         """All commands or none: nft applies a file as one transaction."""
         done = self._call([*self._command, "-f", "-"], json.dumps({"nftables": commands}))
         if done.returncode != 0:
-            raise ConnectorError(f"nft: {done.stderr.strip()[:300]}")
+            raise _refusal(done.stderr)
 
     def _call(self, command: list[str], text: str | None) -> subprocess.CompletedProcess[str]:
         try:
@@ -148,6 +133,16 @@ class NftablesConnector:
         except FileNotFoundError as error:
             raise ConnectorError("the program nft is not installed (package nftables)") from error
         except PermissionError as error:
-            raise ConnectorError(f"nft may not be run: {error.strerror}") from error
+            raise NotPermitted(f"nft may not be run: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise TransientConnectorError(f"nft did not answer within {self._timeout} s") from error
+
+
+def _refusal(said: str) -> ConnectorError:
+    """The error for what nft (or `ip netns exec`) says no with."""
+    message = f"nft: {clean(said)}"
+    if "Operation not permitted" in said:
+        return NotPermitted(f"{message} (it may not do that without CAP_NET_ADMIN: run as root)")
+    if any(words in said for words in _BUSY):
+        return TransientConnectorError(message)
+    return ConnectorError(message)
