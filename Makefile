@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-model check bench eval bakeoff train llm lock clean
+KILLS ?= 500
+.PHONY: help demo test test-model check soak bench eval bakeoff train llm lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -56,6 +57,9 @@ check: $(VENV)/.dev  ## lint, format, types, import layers, LangGraph configurat
 	@$(BIN)/lint-imports
 	@$(BIN)/langgraph validate
 
+soak: $(VENV)/.dev  ## kill processes at work KILLS (500) times, over SQLite and PostgreSQL, and count what breaks
+	@$(BIN)/python -m tests.crash.soak --kills $(KILLS)
+
 bench: $(VENV)/.dev  ## measure speed and memory (evals/reports/bench.md)
 	@$(BIN)/python -m evals.bench
 
@@ -65,6 +69,8 @@ eval: $(VENV)/.train  ## measure the model on all of AEGIS_DEV_DATA (evals/repor
 	@$(BIN)/python -m evals.real_input --split all
 	@$(BIN)/python -m evals.retrieval
 	@$(BIN)/python -m evals.intel_poisoning
+	@$(BIN)/python -m evals.rails
+	@$(BIN)/python -m evals.counterfactual
 
 bakeoff: $(VENV)/.train  ## train and measure other ways to judge beside what ships (evals/reports/bakeoff.md)
 	@$(BIN)/python -m evals.bakeoff --data runs/latest/data $(if $(AEGIS_DEV_DATA),--dev "$(AEGIS_DEV_DATA)")

@@ -13,15 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.answering import Answering
-from aegis_agents.assembly import open_context, open_write_path
+from aegis_agents.assembly import open_context, open_store, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import InputError, IntelError
 from aegis_agents.feeding import open_syncer
+from aegis_agents.pinned import pinned
 from aegis_agents.reading import Alert, read_alert
 from aegis_agents.records import Case, Incident
+from aegis_agents.reviewing import Reviewing
 from aegis_agents.settings import Settings, load_settings
+from aegis_agents.tools.owners import UNDER_WAY, this_process
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 AGENTS = ("triage", "intel", "reasoning", "approval")
 
 
-class Aegis(Answering):
+class Aegis(Reviewing):
     """Investigates alerts; see README for the five-line start.
 
     Without arguments it uses the embedded defaults: no network, no key, state under
@@ -88,9 +90,7 @@ class Aegis(Answering):
         with self._building:
             if self._given["ledger"] is not None:
                 return self._given["ledger"]  # type: ignore[no-any-return]
-            from aegis_agents.ledger import SqliteStore
-
-            return SqliteStore(self.settings.home / "aegis.sqlite")
+            return open_store(self.settings)
 
     @cached_property
     def _write_path(self) -> WritePath:
@@ -111,7 +111,10 @@ class Aegis(Answering):
             from aegis_agents.checkpoints import open_checkpointer
             from aegis_agents.graph import build_graph
 
-            saver = self._given["checkpointer"] or open_checkpointer(self.settings.home / "checkpoints.sqlite")
+            address = self.settings.database.get_secret_value() if self.settings.database else None
+            saver = self._given["checkpointer"] or open_checkpointer(
+                self.settings.home / "checkpoints.sqlite", address, schema=self.settings.database_schema
+            )
             return build_graph().compile(checkpointer=saver)
 
     # investigating
@@ -148,6 +151,8 @@ class Aegis(Answering):
     def case(self, incident_id: str) -> Case:
         """The case of an incident, its actions as they stand now. Raises InputError if there is none."""
         case = self.store.case(incident_id)
+        if case is None and incident_id in self.store.forgotten():
+            raise InputError(f"case {incident_id} was removed by retention", field="incident_id", fix="see its archive")
         if case is None:
             raise InputError(f"there is no case {incident_id}", field="incident_id", fix="investigate its alert first")
         return case
@@ -172,11 +177,15 @@ class Aegis(Answering):
     ) -> None:
         """Say what an incident really was; similar ones are judged with that from now on.
 
+        What was decided against it counts as wrong, and costs what its cell has earned.
+
         Raises InputError, and IdentityError for who is no reviewer.
         """
         from aegis_agents.agents.recall import remember
 
-        remember(self.context, self.case(incident_id), verdict, self._who("reviewer", by, token))
+        who = self._who("reviewer", by, token)
+        remember(self.context, self.case(incident_id), verdict, who)
+        self._contradicted(incident_id, verdict, who)
 
     # within
 
@@ -192,21 +201,27 @@ class Aegis(Answering):
         started = time.perf_counter()
         if self.context.intel is not None:
             self.context.intel.refresh()  # another process may have synced feeds
-        versions = self.context.versions
-        if self.store.admit(incident, native, versions).finished:
-            return
-        config = {"configurable": {"thread_id": incident.id}}
-        state: dict[str, Any] = {"incident": incident}
-        # "exit" writes one checkpoint a run; what must survive a crash in between is in intake and journal.
-        run = self.graph.stream(state, config, context=self.context, stream_mode="updates", durability="exit")
-        for update in run:
-            for step, added in update.items():
-                if step in AGENTS:
-                    notes = (*state.get("notes", ()), *added.get("notes", ()))
-                    state |= {**added, "notes": notes}
-                    yield step, added
-        elapsed = (time.perf_counter() - started) * 1000
-        self.store.finish(incident.id, build_case(state, self.store.actions(incident.id), versions, elapsed))
+        with UNDER_WAY.at_work(incident.id):
+            row = self.store.admit(incident, native, self.context.versions, owner=this_process())
+            if row.finished:
+                return
+            if not row.new:  # cut off by a crash, or under way elsewhere: the journal lets nothing be done twice
+                self.store.claim(incident.id, this_process(), row.owner)
+            with pinned(self.context, row.pins, self.settings.home / "intel") as (context, notes):
+                config = {"configurable": {"thread_id": incident.id}}
+                state: dict[str, Any] = {"incident": incident, "notes": notes}
+                # "exit" writes one checkpoint a run; what must survive a crash in between is in intake and journal.
+                run = self.graph.stream(state, config, context=context, stream_mode="updates", durability="exit")
+                for update in run:
+                    for step, added in update.items():
+                        if step in AGENTS:
+                            state |= {**added, "notes": (*state["notes"], *added.get("notes", ()))}
+                            yield step, added
+                elapsed = (time.perf_counter() - started) * 1000
+                with self.store.transaction():  # an answer that comes in between must not be lost from the case
+                    rows = self.store.actions(incident.id)
+                    self.store.finish(incident.id, build_case(state, rows, context.versions, elapsed))
+        self._heed_failures(incident.id)
 
     def close(self) -> None:
         """Release the databases."""

@@ -1,28 +1,27 @@
-"""What people say of actions: approve, deny, take back, keep. And what is done about it, at once or after a crash."""
+"""What people say of actions: approve, deny, take back, keep. And what is done about it at once."""
 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.errors import ActionError, ConnectorError
+from aegis_agents.errors import ActionError, AlreadyDecided, ConnectorError, TransientConnectorError
 from aegis_agents.identity import identify
-from aegis_agents.records import AEGIS, ActionReport, Case, Incident, Principal, Role
+from aegis_agents.records import AEGIS, ActionReport, Principal, Role
+from aegis_agents.recovering import Recovering
 
 if TYPE_CHECKING:
-    from aegis_agents.context import Context
-    from aegis_agents.ledger import JournalRow, Store
-    from aegis_agents.settings import Settings
-    from aegis_agents.tools import WritePath
+    from aegis_agents.gate.earned.reviews import AnswerSource
+    from aegis_agents.ledger import JournalRow
 
 RETRY_EXPIRY = timedelta(minutes=5)
 """When to try again to lift what did not lift."""
 
 
-class Answering(ABC):
+class Answering(Recovering):
     """The part of Aegis that answers people.
 
     Who asks is authenticated: by a token (`token`, or the setting of that name), else by the account that
@@ -30,34 +29,12 @@ class Answering(ABC):
     IdentityError for somebody who is not known or may not do that.
     """
 
-    settings: Settings
-
     def __init__(self) -> None:
         self._resuming = threading.Lock()
 
-    # what it stands on
-    @property
     @abstractmethod
-    def store(self) -> Store:
-        """Intake, journal and ledger."""
-
-    @property
-    @abstractmethod
-    def context(self) -> Context:
-        """What the agents work with."""
-
-    @property
-    @abstractmethod
-    def graph(self) -> Any:
-        """The compiled state graph."""
-
-    @property
-    @abstractmethod
-    def _write_path(self) -> WritePath: ...
-
-    @abstractmethod
-    def investigate(self, alert: Incident) -> Case:
-        """Judge one alert."""
+    def _mistaken(self, action_id: str, source: AnswerSource, who: Principal, note: str = "") -> Any:
+        """A person says that this was wrong."""
 
     def _who(self, role: Role, by: str | None, token: str | None) -> Principal:
         own = self.settings.token
@@ -119,11 +96,19 @@ class Answering(ABC):
         self.store.answer(action_id, False, who, reason)
         return self._resume(row, approved=False)
 
-    def undo(self, action_id: str, *, by: str | None = None, token: str | None = None) -> ActionReport:
-        """Take an action back. Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo."""
-        self._write_path.undo(action_id, self._who("operator", by, token))
+    def undo(
+        self, action_id: str, *, by: str | None = None, wrong: bool = False, reason: str = "", token: str | None = None
+    ) -> ActionReport:
+        """Take an action back; `wrong` says that it should not have been done, which costs what its cell has earned.
+
+        Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo.
+        """
+        who = self._who("operator", by, token)
+        self._write_path.undo(action_id, who)
         row = self.store.action(action_id)
         self._refresh(row.incident_id)
+        if wrong:
+            self._mistaken(action_id, "undo", who, reason)
         return row.report()
 
     # time
@@ -142,52 +127,49 @@ class Answering(ABC):
     def expire_due(self) -> list[ActionReport]:
         """Lift what is past its time. What does not lift is tried again in five minutes.
 
-        Nothing is lifted while the kill switch is engaged. `investigate` calls it at its end;
-        where nothing is investigated, `aegis expire --watch` does.
+        Nothing is lifted while the kill switch is engaged, nor in shadow. `investigate` calls it at its
+        end; where nothing is investigated, `aegis expire --watch` does. Safe beside others: one lifts it.
         """
         from aegis_agents.gate.killswitch import engaged
 
         now = datetime.now(UTC)
         due = self.store.due(now)
-        if not due or engaged(self.settings.kill_switch_file):
+        if not due or self.settings.mode == "shadow" or engaged(self.settings.kill_switch_file):
             return []
         for row in due:
             try:
-                self._write_path.undo(row.action_id, AEGIS, outcome="expired")
-            except ConnectorError as error:
-                self.store.set_expiry(row.action_id, now + RETRY_EXPIRY, AEGIS, f"not lifted yet: {error}")
+                self._expire(row, now)
             except ActionError:
                 continue  # taken back by somebody else meanwhile
             self._refresh(row.incident_id)
         return [self.store.action(row.action_id).report() for row in due]
 
-    # after a crash
+    def _expire(self, row: JournalRow, now: datetime) -> None:
+        try:
+            self._write_path.undo(row.action_id, AEGIS, outcome="expired")
+        except ConnectorError as error:
+            self.store.set_expiry(row.action_id, now + RETRY_EXPIRY, AEGIS, f"not lifted yet: {error}")
 
-    def recover(self) -> list[Case]:
-        """After a crash: settle what was under way by looking, then decide what was taken in and not decided.
-
-        Call it when no other process works on the same state.
-        """
-        self._write_path.settle_open()
-        cases = [self.investigate(row.incident) for row in self.store.unfinished()]
-        for row in self.store.approved():
-            self._do_late(row)
-        return cases
-
-    def _do_late(self, row: JournalRow) -> None:
-        """Do what was approved before a crash, if the gate still allows it; else say why not."""
-        from aegis_agents.agents.again import decide_again
-
-        decision = decide_again(self.graph, self.context, row, None)
-        if decision.verb == "execute":
-            self._write_path.execute(row.action_id)
-        else:
-            why = f"approved before a crash, and not allowed now: {decision.rule}: {decision.reason}"
-            self.store.settle(row.action_id, "recommended", None, why)
-        self._refresh(row.incident_id)
+    # within
 
     def _resume(self, row: JournalRow, *, approved: bool) -> ActionReport:
         """Wake the action's own subgraph; the others go on waiting. The journal decides what is done."""
+        try:
+            self._wake(row, approved=approved)
+        finally:
+            # The checkpoint was lost, was never written or can't be read; the journal was answered all the same.
+            if self.store.action(row.action_id).state == "approved":
+                self._do(row.action_id)
+            self._refresh(row.incident_id)
+        return self.store.action(row.action_id).report()
+
+    def _do(self, action_id: str) -> None:
+        try:
+            self._write_path.execute(action_id)
+        except (AlreadyDecided, TransientConnectorError):
+            pass  # begun by somebody else; or another's undo of the same is in the way: recover does it then
+
+    def _wake(self, row: JournalRow, *, approved: bool) -> None:
         from langgraph.types import Command
 
         config = {"configurable": {"thread_id": row.incident_id}}
@@ -197,14 +179,11 @@ class Answering(ABC):
                     if waiting.value.get("action_id") == row.action_id:
                         answer = {waiting.id: {"action_id": row.action_id, "approved": approved}}
                         self.graph.invoke(Command(resume=answer), config, context=self.context, durability="exit")
-        if self.store.action(row.action_id).state == "approved":
-            self._write_path.execute(row.action_id)  # the checkpoint was lost; the journal was not
-        self._refresh(row.incident_id)
-        return self.store.action(row.action_id).report()
 
     def _refresh(self, incident_id: str) -> None:
-        """Bring the kept case up to what the journal says."""
-        case = self.store.case(incident_id)
-        if case is not None:
-            reports = tuple(r.report() for r in self.store.actions(incident_id))
-            self.store.finish(incident_id, case.model_copy(update={"actions": reports}))
+        """Bring the kept case up to what the journal says; in one transaction, or another's news could be lost."""
+        with self.store.transaction():
+            case = self.store.case(incident_id)
+            if case is not None:
+                reports = tuple(r.report() for r in self.store.actions(incident_id))
+                self.store.finish(incident_id, case.model_copy(update={"actions": reports}))

@@ -1,14 +1,23 @@
-"""The embedded checkpointer: where a graph waits for a person, across processes."""
+"""The checkpointer: where a graph waits for a person, across processes."""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from aegis_agents import records
+from aegis_agents.errors import SettingsError, StoreError
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+    from aegis_agents.ledger.postgres_connection import Address
 
 _ALLOWED = tuple(
     (getattr(records, name).__module__, name)
@@ -17,6 +26,7 @@ _ALLOWED = tuple(
         "Passage", "PassageEvidence", "ProposedAction", "Receipt", "Sentence", "Target", "TechniqueScore",
     )
 )  # fmt: skip
+_SETUP_WAIT_S = 60.0
 
 
 def record_serializer() -> JsonPlusSerializer:
@@ -24,8 +34,16 @@ def record_serializer() -> JsonPlusSerializer:
     return JsonPlusSerializer(allowed_msgpack_modules=_ALLOWED)
 
 
-def open_checkpointer(file: Path) -> SqliteSaver:
-    """A SQLite checkpointer; losing the file loses nothing that the journal does not have."""
+def open_checkpointer(file: Path, database: str | None = None, *, schema: str = "aegis") -> SqliteSaver | PostgresSaver:
+    """A checkpointer in `file`, or in a PostgreSQL `database` ("postgresql://...") beside the store's tables.
+
+    Losing it loses nothing that the journal does not have. Raises SettingsError for a wrong address or a
+    missing extra, StoreError if the database can't be opened. Close it by its `conn`.
+    """
+    return _open_sqlite(file) if database is None else _open_postgres(database, schema)
+
+
+def _open_sqlite(file: Path) -> SqliteSaver:
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file, check_same_thread=False, timeout=30)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -34,3 +52,55 @@ def open_checkpointer(file: Path) -> SqliteSaver:
     saver = SqliteSaver(connection, serde=record_serializer())
     saver.setup()
     return saver
+
+
+def _open_postgres(database: str, schema: str) -> PostgresSaver:
+    from aegis_agents.ledger.postgres_connection import Address
+
+    address = Address(database, schema)
+    try:
+        from langgraph.checkpoint.postgres import PostgresSaver
+        from psycopg import Error
+        from psycopg.rows import dict_row
+        from psycopg_pool import ConnectionPool
+    except ImportError as error:
+        raise SettingsError(
+            f"database: checkpoints on PostgreSQL need the extra: pip install 'aegis-soc-agents[postgres]' ({error})"
+        ) from error
+    try:
+        _set_up(address, PostgresSaver)
+    except Error as error:
+        raise StoreError(f"{address.shown}: no checkpoints can be kept: {address.clean(error)}") from None
+    # A pool makes a broken connection anew; it waits for one no longer than a person would.
+    pool: ConnectionPool[Any] = ConnectionPool(
+        database,
+        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row, "application_name": "aegis"},
+        # As on SQLite: the journal survives a power cut, a checkpoint need not.
+        configure=lambda connection: address.set_up(connection, synchronous_commit="off"),
+        check=ConnectionPool.check_connection, min_size=1, max_size=4, timeout=15.0, open=True,
+    )  # fmt: skip
+    return PostgresSaver(pool, serde=record_serializer())
+
+
+def _set_up(address: Address, saver: type[PostgresSaver]) -> None:
+    """Make the tables, one process at a time.
+
+    By asking for the lock again and again: LangGraph makes its indexes CONCURRENTLY, which waits for every
+    other transaction to end, one that waits for a lock included; the two would wait for each other.
+    """
+    from psycopg.rows import dict_row
+
+    key = int.from_bytes(hashlib.sha256(f"aegis checkpoints {address.schema}".encode()).digest()[:8], signed=True)
+    connection: Any = address.connect()
+    try:
+        connection.row_factory = dict_row
+        until = time.monotonic() + _SETUP_WAIT_S
+        while not connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (key,)).fetchone()["got"]:
+            if time.monotonic() > until:
+                raise StoreError(f"{address.shown}: another process has been setting up checkpoints for a minute")
+            time.sleep(0.05)
+        if connection.execute("SELECT to_regnamespace(%s) AS it", (address.schema,)).fetchone()["it"] is None:
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{address.schema}"')
+        saver(connection).setup()
+    finally:
+        connection.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from aegis_agents.errors import AlreadyDecided, InputError, LedgerTampered, StoreError, UnknownAction
-from aegis_agents.ledger import SqliteStore, action_id, check_export, export_jsonl
+from aegis_agents.ledger import SqliteStore, action_id, check_export
 from aegis_agents.records import Claim, Decision, Entity, Incident, ProposedAction, Target
 from tests.people import person
 
@@ -57,7 +57,7 @@ def test_a_whole_ledger_verifies_and_exports(file: Path) -> None:
     found = store.verify()
     assert found.entries == 6
     out = io.StringIO()
-    assert export_jsonl(store, out) == 6
+    assert store.export(out) == 6
     assert check_export(out.getvalue().splitlines()) == found
     store.close()
 
@@ -65,10 +65,10 @@ def test_a_whole_ledger_verifies_and_exports(file: Path) -> None:
 def test_an_exported_line_that_was_changed_is_named(file: Path) -> None:
     filled(file)
     store, out = SqliteStore(file), io.StringIO()
-    export_jsonl(store, out)
+    store.export(out)
     store.close()
     lines = out.getvalue().splitlines()
-    lines[2] = lines[2].replace('"number":2', '"number":9')
+    lines[3] = lines[3].replace(r"\"number\":2", r"\"number\":9")
     with pytest.raises(LedgerTampered, match="3"):
         check_export(lines)
 

@@ -1,4 +1,4 @@
-"""The anchor: count and head of the ledger, kept beside the database.
+"""The anchor: count and head of the ledger, and its number of checkpoints, kept beside the database.
 
 It catches what the chain alone can't: a tail cut off together with the count in the database, and a
 database put back from an older copy. It is moved on after the commit, so a crash in between leaves it
@@ -21,10 +21,11 @@ _LOOKS = 100
 
 
 class Anchor(NamedTuple):
-    """How many entries the ledger had, and the hash of the last."""
+    """How many entries the ledger had, the hash of the last, and how many checkpoints."""
 
     entries: int
     head: str
+    checkpoints: int = 0
 
 
 class AnchorFile:
@@ -42,15 +43,24 @@ class AnchorFile:
 
     def create(self, anchor: Anchor) -> None:
         """Write the first anchor of a new, empty ledger. One left over from a removed ledger stays, and tells."""
-        try:
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return
+        new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(handle, _line(anchor))
             os.fsync(handle)
         finally:
             os.close(handle)
+        if not self.path.exists() or self._unused():
+            new.replace(self.path)
+        else:
+            new.unlink()
+
+    def _unused(self) -> bool:
+        """Whether it protects nothing: left by a process that was killed while it made the ledger."""
+        try:
+            return self.path.stat().st_size == 0 or self.read().entries == 0
+        except LedgerTampered:
+            return False
 
     def write(self, anchor: Anchor) -> None:
         """Overwrite in place. A file that was removed is not made again: verify() must find it missing."""
@@ -59,19 +69,22 @@ class AnchorFile:
                 self._map = mmap.mmap(file.fileno(), _WIDTH)
         self._map[:] = _line(anchor)
 
-    def read(self) -> Anchor:
-        """The anchor. Raises LedgerTampered if it is missing or is not one."""
+    def read(self, *, mapped: bool = False) -> Anchor:
+        """The anchor. Raises LedgerTampered if it is missing or is not one.
+
+        `mapped` looks at what this process writes to, which is quicker and misses a file that was exchanged.
+        """
         for _ in range(_LOOKS):
             try:
-                line = self.path.read_bytes()
+                line = self._map[:] if mapped and self._map is not None else self.path.read_bytes()
             except FileNotFoundError as error:
                 raise LedgerTampered(f"{self.path} is missing (restore it together with the database)") from error
             except OSError as error:
                 raise LedgerTampered(f"{self.path} can't be read: {error}") from error
             fields = line.decode("ascii", "replace").split()
-            if len(fields) == 3 and fields[0].isdecimal():
-                anchor = Anchor(int(fields[0]), fields[1])
-                if _line(anchor) == line:
+            if len(fields) in (3, 4) and all(number.isdecimal() for number in (fields[0], *fields[2:-1])):
+                anchor = Anchor(int(fields[0]), fields[1], *map(int, fields[2:-1]))
+                if line in (_line(anchor), _line_before(anchor)):
                     return anchor
         raise LedgerTampered(f"{self.path} was changed: it is no anchor")
 
@@ -83,5 +96,13 @@ class AnchorFile:
 
 
 def _line(anchor: Anchor) -> bytes:
-    text = f"{anchor.entries} {anchor.head}"
+    return _sealed(f"{anchor.entries} {anchor.head} {anchor.checkpoints}")
+
+
+def _line_before(anchor: Anchor) -> bytes:
+    """As it was written before there were checkpoints."""
+    return _sealed(f"{anchor.entries} {anchor.head}")
+
+
+def _sealed(text: str) -> bytes:
     return f"{text} {hashlib.sha256(text.encode()).hexdigest()}".ljust(_WIDTH - 1).encode() + b"\n"

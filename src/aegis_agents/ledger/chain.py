@@ -2,86 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
+import os
+import secrets
+from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
-from aegis_agents.errors import InputError, LedgerTampered
+from aegis_agents.errors import LedgerTampered, StoreError
 from aegis_agents.ledger.anchor import Anchor, AnchorFile
-from aegis_agents.ledger.database import Database
+from aegis_agents.ledger.checking import LedgerCheck
+from aegis_agents.ledger.checkpoints import CheckpointTable
+from aegis_agents.ledger.copies import Copies
+from aegis_agents.ledger.export import write_export
 from aegis_agents.ledger.ids import canonical_json
+from aegis_agents.ledger.links import SELECT, Link, commitment, genesis, link_hash
+from aegis_agents.ledger.migrate import MIGRATED, migrate, old_anchor
 from aegis_agents.ledger.rows import LedgerEntry, Verification
-from aegis_agents.ledger.store import Store
-
-GENESIS = "0" * 64
-"""What the first entry names as the one before it."""
-
-_SELECT = "SELECT seq, at, kind, incident_id, body, prev, hash FROM ledger_entries"
-
-
-class Link(NamedTuple):
-    """An entry as it is stored: the body still canonical text, so that checking needs no parsing."""
-
-    seq: int
-    at: str
-    kind: str
-    incident_id: str | None
-    body: str
-    prev: str
-    hash: str
-
-
-def link_hash(link: Link) -> str:
-    """SHA-256, hex, over `prev` followed by the canonical JSON of at, body, incident_id, kind and seq."""
-    at, kind, incident = (json.dumps(part) for part in (link.at, link.kind, link.incident_id))
-    entry = f'{{"at":{at},"body":{link.body},"incident_id":{incident},"kind":{kind},"seq":{link.seq}}}'
-    return hashlib.sha256((link.prev + entry).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def check_links(links: Iterable[Link]) -> Iterator[Link]:
-    """Pass links through, checking each. Raises LedgerTampered naming the first seq that does not fit."""
-    seq, head = 0, GENESIS
-    for link in links:
-        if link.seq != seq + 1:
-            raise LedgerTampered(f"entry {seq + 1} is missing or out of order (found {link.seq} in its place)")
-        if link.prev != head:
-            raise LedgerTampered(f"entry {link.seq} does not follow entry {seq}: its `prev` is another hash")
-        if link_hash(link) != link.hash:
-            raise LedgerTampered(f"entry {link.seq} was changed: its hash does not match what it says")
-        seq, head = link.seq, link.hash
-        yield link
-
-
-def check_export(lines: Iterable[str]) -> Verification:
-    """Check a ledger exported as JSON Lines. Raises LedgerTampered naming the first line that does not fit."""
-
-    def links() -> Iterator[Link]:
-        for number, line in enumerate(lines, 1):
-            try:
-                fields = LedgerEntry.model_validate_json(line)
-                yield Link(**(fields.model_dump() | {"body": canonical_json(fields.body)}))
-            except (ValueError, InputError) as error:
-                raise LedgerTampered(f"line {number} is not a ledger entry: {error}") from error
-
-    return _ends(check_links(links()))
-
-
-def export_jsonl(store: Store, out: TextIO) -> int:
-    """Write the whole ledger to `out`, one JSON entry a line, in order; answers how many."""
-    count = 0
-    while batch := store.entries(after=count):
-        out.writelines(canonical_json(entry.model_dump()) + "\n" for entry in batch)
-        count = batch[-1].seq
-    return count
-
-
-def _ends(links: Iterable[Link]) -> Verification:
-    entries, head = 0, GENESIS
-    for link in links:
-        entries, head = link.seq, link.hash
-    return Verification(entries=entries, head=head)
+from aegis_agents.ledger.signing import Signer
 
 
 def utc_now() -> datetime:
@@ -89,18 +28,29 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class LedgerTable(Database):
+class LedgerTable(CheckpointTable):
     """The ledger's part of the store, and its clock."""
 
-    def _begin_ledger(self, anchor: AnchorFile, clock: Callable[[], datetime]) -> None:
+    def _begin_ledger(self, anchor: AnchorFile, clock: Callable[[], datetime], signer: Signer | None = None) -> None:
         """Before the database is opened: opening it may make the ledger."""
-        self._anchor, self._clock, self._anchored = anchor, clock, -1
+        self._anchor, self._clock, self._anchored, self._wrote = anchor, clock, (-1, -1), False
+        self._anchor_left: Anchor | None = None  # as this process left it: what it names was looked at then
+        self._begin_signing(signer)
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
 
     def _created(self) -> None:
-        self._anchor.create(Anchor(0, GENESIS))
+        self._anchor.create(Anchor(0, genesis(self._begin_chain())))
+
+    def _migrate(self, found: int) -> None:
+        migrate(self, found, self._anchor.read())
+
+    def _begin_chain(self) -> str:
+        """Start an empty chain; answers its origin, which no other ledger has."""
+        origin = f"aegis-agents/ledger/{secrets.token_hex(16)}"
+        self._run("INSERT INTO ledger_meta VALUES (1, ?, 0, ?, 0, 0)", (origin, genesis(origin)))
+        return origin
 
     def append(self, kind: str, incident_id: str | None, body: dict[str, Any]) -> LedgerEntry:
         """Add an entry in the transaction that is open, or one of its own.
@@ -108,33 +58,60 @@ class LedgerTable(Database):
         Raises LedgerTampered when the tail is not what the last append left: a damaged ledger is not continued.
         """
         text = canonical_json(body)
-        with self.transaction():
+        # Within a transaction no savepoint: what fails here fails before the first write, or with the database.
+        with self._lock, nullcontext() if self._depth else self.transaction():
             last = self._row(
-                "SELECT m.count AS count, m.head AS head, e.seq AS seq, e.hash AS hash FROM ledger_meta m "
+                "SELECT m.origin AS origin, m.count AS count, m.head AS head, m.signed AS signed, e.seq AS seq, "
+                "e.hash AS hash FROM ledger_meta m "
                 "LEFT JOIN ledger_entries e ON e.seq = (SELECT max(seq) FROM ledger_entries)"
             )
-            if last is None or (last["count"], last["head"]) != (last["seq"] or 0, last["hash"] or GENESIS):
+            left = None if last is None else (last["seq"] or 0, last["hash"] or genesis(last["origin"]))
+            if last is None or (last["count"], last["head"]) != left or not isinstance(last["signed"], int):
                 raise LedgerTampered(f"{self.where}: the ledger's tail was changed; run `aegis ledger verify`")
-            link = Link(last["count"] + 1, self._now(), kind, incident_id, text, last["head"], "")
-            link = link._replace(hash=link_hash(link))
-            self._run("INSERT INTO ledger_entries VALUES (?, ?, ?, ?, ?, ?, ?)", link)
+            link = self._add(last["count"] + 1, self._now(), kind, incident_id, text, last["head"])
             self._run("UPDATE ledger_meta SET count = ?, head = ?", (link.seq, link.hash))
-        return _entry(link)
+            self._wrote = True
+            self._sign_if_due(link.seq, last["signed"])
+        return link.entry()
+
+    def _add(self, seq: int, at: str, kind: str, incident_id: str | None, body: str, prev: str) -> Link:
+        """Write one link; the caller keeps ledger_meta."""
+        salt = secrets.token_hex(16)
+        link = Link(seq, at, kind, incident_id, body, salt, commitment(salt, body), prev, "")
+        link = link._replace(hash=link_hash(link))
+        self._run("INSERT INTO ledger_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", link)
+        return link
 
     def _committed(self) -> None:
-        """Move the anchor on, if the ledger still holds what the anchor says."""
-        now = self._row("SELECT count, head FROM ledger_meta")
-        if now is None or now["count"] == self._anchored:
+        """Move the anchor on, if the ledger still holds what the anchor says; then deliver a fresh checkpoint."""
+        now = self._row("SELECT origin, count, head, checkpoints FROM ledger_meta")
+        if now is None or (now["count"], now["checkpoints"]) == self._anchored:
             return
+        new = Anchor(now["count"], now["head"], now["checkpoints"])
+        if not isinstance(new.entries, int) or not isinstance(new.checkpoints, int) or not _is_hash(new.head):
+            return  # verify() reports it
+        self._anchored = (now["count"], now["checkpoints"])
         try:
-            old = self._anchor.read()
+            old = self._anchor.read(mapped=True)
         except LedgerTampered:
-            return  # the evidence stays as it is; verify() reports it
-        there = self._row("SELECT hash FROM ledger_entries WHERE seq = ?", (old.entries,))
-        fits = old == (0, GENESIS) if there is None else there["hash"] == old.head
-        if fits and old.entries < now["count"]:
-            self._anchor.write(Anchor(now["count"], now["head"]))
-        self._anchored = now["count"]
+            pass  # the evidence stays as it is; verify() reports it
+        else:
+            further = old.entries < new.entries or (old[:2] == new[:2] and old.checkpoints < new.checkpoints)
+            ours = old == self._anchor_left
+            if further and old.checkpoints <= new.checkpoints and (ours or self._holds(old, now["origin"])):
+                self._anchor.write(new)
+                self._anchor_left = new
+        self._deliver(now)
+
+    def _holds(self, anchor: Anchor, origin: str) -> bool:
+        """Whether the entry that was anchored is still what it was, or was brought to this format since."""
+        there = self._row("SELECT hash FROM ledger_entries WHERE seq = ?", (anchor.entries,))
+        if there is not None and there["hash"] == anchor.head:
+            return True
+        if (anchor.entries, anchor.head) == (0, genesis(origin)):
+            return True
+        migrated = self._rows(f"{SELECT} WHERE kind = ?", (MIGRATED,))
+        return any(old_anchor(Link(*row)) == anchor for row in migrated)
 
     def entries(
         self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
@@ -143,40 +120,70 @@ class LedgerTable(Database):
         asked = {"incident_id": incident_id, "kind": kind}
         given = {column: value for column, value in asked.items() if value is not None}
         where = " AND ".join([*(f"{column} = ?" for column in given), "seq > ?"])
-        rows = self._rows(f"{_SELECT} WHERE {where} ORDER BY seq LIMIT ?", (*given.values(), after, limit))
-        return [_entry(Link(*row)) for row in rows]
+        rows = self._rows(f"{SELECT} WHERE {where} ORDER BY seq LIMIT ?", (*given.values(), after, limit))
+        return [Link(*row).entry() for row in rows]
 
-    def verify(self) -> Verification:
-        """Check every entry, the count, the anchor and the append-only triggers, on one snapshot.
-
-        Raises LedgerTampered naming the first entry that does not fit; LedgerError if it can't be read.
-        """
+    def verify(self, keys: Collection[str] | None = None, against: Path | None = None) -> Verification:
+        """Check entries, checkpoints, count, anchor and the append-only triggers, on one snapshot; see Store.verify."""
+        if keys is None:
+            keys = self.public_keys()
         anchor = self._anchor.read()  # before the snapshot, which then can only be ahead
         with self._snapshot() as read:
             if missing := sorted(self._guards().keys() - self._standing_guards(read)):
                 raise LedgerTampered(f"{self.where}: what keeps the ledger append-only was removed: {missing}")
-            meta = next(read("SELECT count, head FROM ledger_meta"), None)
-            entries, head, anchored = 0, GENESIS, GENESIS
-            for link in check_links(Link(*row) for row in read(_SELECT + " ORDER BY seq")):
-                entries, head = link.seq, link.hash
-                if entries == anchor.entries:
-                    anchored = head
-        if meta is None or entries < meta["count"]:
-            raise LedgerTampered(f"entry {entries + 1} is missing: the tail was cut off")
-        if tuple(meta) != (entries, head):
-            raise LedgerTampered(f"entry {meta['count'] + 1} was added behind the ledger's back")
-        if entries < anchor.entries:
-            raise LedgerTampered(f"entry {entries + 1} is missing: the anchor knows {anchor.entries} entries")
-        if anchored != anchor.head:
+            meta = next(read("SELECT origin, count, head, checkpoints, signed FROM ledger_meta"), None)
+            if meta is None or not isinstance(meta["origin"], str):
+                raise LedgerTampered(f"{self.where}: the ledger has lost its origin and count")
+            elsewhere = Copies(against).read(meta["origin"]) if against is not None else ()
+            check = LedgerCheck(meta["origin"], keys, elsewhere)
+            for number, row in enumerate(read("SELECT number, note FROM ledger_checkpoints ORDER BY number"), 1):
+                if row["number"] != number:
+                    raise LedgerTampered(f"checkpoint {number} is missing (found {row['number']} in its place)")
+                check.checkpoint(row["note"])
+            fits = (anchor.entries, anchor.head) == (0, check.head)
+            for row in read(f"{SELECT} ORDER BY seq"):
+                link = Link(*row)
+                check.entry(link)
+                fits = fits or (link.seq, link.hash) == anchor[:2] or old_anchor(link) == anchor
+        return self._compare(check, list(meta), anchor, fits)
+
+    def _compare(self, check: LedgerCheck, meta: list[Any], anchor: Anchor, fits: bool) -> Verification:
+        """The chain beside what is kept of it: count, anchor, checkpoints."""
+        _, count, head, checkpoints, signed = meta
+        if not all(isinstance(number, int) for number in (count, checkpoints, signed)):
+            raise LedgerTampered("the ledger's counts were changed: they are no numbers")
+        if check.seq < count:
+            raise LedgerTampered(f"entry {check.seq + 1} is missing: the tail was cut off")
+        if (count, head) != (check.seq, check.head):
+            raise LedgerTampered(f"entry {count + 1} was added behind the ledger's back")
+        if check.seq < anchor.entries:
+            raise LedgerTampered(f"entry {check.seq + 1} is missing: the anchor knows {anchor.entries} entries")
+        if not fits:
             raise LedgerTampered(f"entry {anchor.entries} is not the one that was anchored: the ledger was rewritten")
-        return Verification(entries=entries, head=head)
+        if check.checkpoints < max(checkpoints, anchor.checkpoints):
+            raise LedgerTampered(f"checkpoint {check.checkpoints + 1} is missing")
+        if (checkpoints, signed) != (check.checkpoints, check.newest):
+            raise LedgerTampered(f"checkpoint {checkpoints + 1} was added behind the ledger's back")
+        return check.end()
+
+    def export(self, out: TextIO) -> int:
+        """Write the whole ledger as JSON Lines; answers how many entries. See Store.export."""
+        with self._snapshot() as read:
+            return write_export(read, self.public_keys(), out)
 
     def close(self) -> None:
-        """Close database and anchor. Calling it twice is fine."""
+        """Sign what is unsigned, then close database and anchor. Calling it twice is fine."""
         with self._lock:
-            self._anchor.close()
-            self._disconnect()
+            try:
+                if self._wrote and self._process == os.getpid():
+                    self._wrote = False
+                    self._sign_at_end()
+            except StoreError:
+                pass  # a busy database must not keep anybody from closing it; verify() counts what is unsigned
+            finally:
+                self._anchor.close()
+                self._disconnect()
 
 
-def _entry(link: Link) -> LedgerEntry:
-    return LedgerEntry(**(link._asdict() | {"body": json.loads(link.body)}))
+def _is_hash(text: object) -> bool:
+    return isinstance(text, str) and len(text) == 64 and text.isascii()

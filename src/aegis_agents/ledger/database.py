@@ -93,6 +93,10 @@ class Database(ABC):
         """A reader of one moment, on a connection of its own: long reads hold up nobody. Raises LedgerError."""
 
     @abstractmethod
+    def _erasing(self) -> AbstractContextManager[None]:
+        """Around transactions that remove what is confidential: it leaves no trace, as far as a database can promise."""
+
+    @abstractmethod
     def _disconnect(self) -> None:
         """Release the connection. Calling it twice is fine."""
 

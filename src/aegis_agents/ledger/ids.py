@@ -10,6 +10,8 @@ from typing import Any
 from aegis_agents.errors import InputError
 from aegis_agents.records import ActionName, Target
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 def canonical_json(value: Mapping[str, Any]) -> str:
     """One text for one value: sorted keys, no spaces, ASCII only (a lone surrogate can't break it), no NaN.
@@ -17,7 +19,7 @@ def canonical_json(value: Mapping[str, Any]) -> str:
     Raises InputError if the value is not JSON.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return _CANONICAL.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"not JSON: {error}", field="body", fix="use strings, numbers, booleans, lists and dicts only"

@@ -17,23 +17,34 @@ from aegis_agents.records import Case, Incident
 class IntakeTable(PrincipalTable):
     """The intake's part of the store."""
 
-    def admit(self, incident: Incident, native: str, pins: dict[str, str]) -> IntakeRow:
-        """Take an incident in; the same id again answers the row that is there, with `new=False`."""
+    def admit(self, incident: Incident, native: str, pins: dict[str, str], owner: str = "") -> IntakeRow:
+        """Take an incident in; the same id again answers the row that is there, with `new=False`. See Store."""
         with self.transaction():
             if there := self.intake(incident.id):
                 return there
             at = self._now()
             self._run(
-                "INSERT INTO intake (incident_id, at, incident, native, pins) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO intake (incident_id, at, incident, native, pins, owner) VALUES (?, ?, ?, ?, ?, ?)",
                 (incident.id, at, incident.model_dump_json(), native.encode("utf-8", "surrogatepass"),
-                 canonical_json(pins)),
+                 canonical_json(pins), owner or None),
             )  # fmt: skip
             body = {"source": incident.source, "native_id": incident.native_id, "digest": incident.digest}
             self.append("intake.admitted", incident.id, body | {"tenant": incident.tenant, "pins": pins})
         return IntakeRow(
             incident_id=incident.id, at=datetime.fromisoformat(at), new=True, finished=False,
-            incident=incident, native=native, pins=pins,
+            incident=incident, native=native, pins=pins, owner=owner or None,
         )  # fmt: skip
+
+    def claim(self, incident_id: str, owner: str, held_by: str | None) -> bool:
+        """Take over an undecided incident from `held_by`, who began it: compare-and-set, one wins."""
+        with self.transaction():
+            won = self._run(
+                "UPDATE intake SET owner = ? WHERE incident_id = ? AND finished_at IS NULL AND coalesce(owner, '') = ?",
+                (owner, incident_id, held_by or ""),
+            )
+            if won.rowcount == 1 and owner != held_by:
+                self.append("intake.taken_over", incident_id, {"owner": owner, "held_by": held_by})
+            return bool(won.rowcount == 1)
 
     def finish(self, incident_id: str, case: Case) -> None:
         """Keep the case; a later one replaces it, and the ledger keeps what each said."""
@@ -71,10 +82,18 @@ class IntakeTable(PrincipalTable):
         """Taken in but without a case, oldest first."""
         return [_intake_row(row) for row in self._rows("SELECT * FROM intake WHERE finished_at IS NULL ORDER BY at")]
 
+    def outdated_cases(self) -> list[str]:
+        """Ids of incidents whose kept case says less than the journal: a crash came between the two."""
+        rows = self._rows(
+            "SELECT DISTINCT i.incident_id FROM intake i JOIN journal j ON j.incident_id = i.incident_id"
+            " WHERE i.finished_at < j.updated_at ORDER BY i.incident_id"
+        )
+        return [row[0] for row in rows]
+
 
 def _intake_row(row: Row) -> IntakeRow:
     return IntakeRow(
         incident_id=row["incident_id"], at=datetime.fromisoformat(row["at"]), new=False,
         finished=row["finished_at"] is not None, incident=Incident.model_validate_json(row["incident"]),
-        native=row["native"].decode("utf-8", "surrogatepass"), pins=json.loads(row["pins"]),
+        native=row["native"].decode("utf-8", "surrogatepass"), pins=json.loads(row["pins"]), owner=row["owner"],
     )  # fmt: skip

@@ -42,7 +42,8 @@ class IntakeRow(Record):
     """An incident as it was taken in: enough to decide it again with the versions of that time.
 
     `new` is True in the answer to the first `admit` alone. `native` is the alert's own text,
-    `pins` the versions of model, intel, memory and policy that it is to be decided with.
+    `pins` the versions of model, intel, memory and policy that it is to be decided with, `owner` the
+    process that took it in, or took it over.
     """
 
     incident_id: str
@@ -52,6 +53,7 @@ class IntakeRow(Record):
     incident: Incident
     native: str
     pins: dict[str, str]
+    owner: str | None = None
 
 
 class JournalRow(Record):
@@ -143,10 +145,11 @@ class Usage(Record):
     """What actions have used up since a time, for budgets; all but `records` count contain and destroy actions.
 
     `actions` were begun and did not fail (in flight, unconfirmed and later undone ones count),
-    `committed` are approved and not begun yet, whatever their age; `targets` are the distinct
-    targets of `actions`; `failed` and `undone` count what ended so since then. `records` are record
-    actions (tickets, notices, closed alerts) begun or approved, which budgets count apart. `by_tier` and
-    `by_group` are `actions` and `committed` together, by the target's asset tier and groups.
+    `committed` are approved and not begun yet, whatever their age; `targets` are the distinct targets of
+    both; `failed` and `undone` count what ended so since then, of what was begun in the day before.
+    `records` are record actions (tickets, notices, closed alerts) begun or approved, which budgets count
+    apart, `closed` those of them that close alerts. `by_tier` and `by_group` are `actions` and `committed`
+    together, by the target's asset tier and groups.
     """
 
     since: datetime
@@ -156,6 +159,7 @@ class Usage(Record):
     failed: int
     undone: int
     records: int
+    closed: int = 0
     by_tier: dict[str, int] = {}
     by_group: dict[str, int] = {}
 
@@ -173,19 +177,48 @@ class TokenRow(Record):
 
 
 class LedgerEntry(Record):
-    """One link of the chain. `at` is UTC, ISO 8601 with microseconds, as it was hashed."""
+    """One link of the chain. `at` is UTC, ISO 8601 with microseconds, as it was hashed.
+
+    `body` and `salt` are None where retention removed them; `body_sha256` commits to what they were. Kinds
+    that begin with review., autonomy., token., ledger. or approval. always have their body.
+    """
 
     seq: int
     at: str
     kind: str
     incident_id: str | None
-    body: dict[str, Any]
+    body: dict[str, Any] | None
+    salt: str | None
+    body_sha256: str
     prev: str
     hash: str
 
 
 class Verification(Record):
-    """A ledger found whole: how many entries, and the hash of the last."""
+    """A ledger found whole: how many entries, and the hash of the last.
+
+    `origin` is its id. Its `checkpoints` were checked with `keys` (public keys, as lines), and those cover
+    the first `signed` entries; without keys signatures were not checked, and `signed` is 0. `removed` entries
+    have lost their body, each by an entry that says so.
+    """
 
     entries: int
     head: str
+    origin: str = ""
+    checkpoints: int = 0
+    signed: int = 0
+    removed: int = 0
+    keys: tuple[str, ...] = ()
+
+    @property
+    def unsigned(self) -> int:
+        """Entries that no checkpoint covers yet: whoever holds the database could still change them unseen."""
+        return self.entries - self.signed
+
+
+class Pruned(Record):
+    """What retention removed: the bodies of so many entries, and the alerts and cases of these incidents."""
+
+    before: str
+    entries: int
+    incidents: tuple[str, ...]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Times are UTC ISO 8601 with microseconds, one width, so that text order is time order.
 _TABLES = """
@@ -16,6 +16,7 @@ CREATE TABLE intake (
     incident    TEXT NOT NULL,
     native      {blob} NOT NULL,      -- UTF-8 with surrogates passed: an alert's text need not be valid Unicode
     pins        TEXT NOT NULL,
+    owner       TEXT,               -- the process that works on it
     finished_at TEXT,
     case_json   TEXT
 );
@@ -83,19 +84,28 @@ CREATE TABLE ledger_entries (
     at          TEXT NOT NULL,
     kind        TEXT NOT NULL,
     incident_id TEXT,
-    body        TEXT NOT NULL,
+    body        TEXT,               -- NULL once it was removed
+    salt        TEXT,               -- removed with it: a body that is gone can't be guessed from its hash
+    body_sha256 TEXT NOT NULL,
     prev        TEXT NOT NULL,
     hash        TEXT NOT NULL
 );
 CREATE INDEX ledger_kind ON ledger_entries(kind, seq);
 CREATE INDEX ledger_incident ON ledger_entries(incident_id, seq) WHERE incident_id IS NOT NULL;
 
-CREATE TABLE ledger_meta (
-    one   INTEGER PRIMARY KEY CHECK (one = 1),
-    count INTEGER NOT NULL,
-    head  TEXT NOT NULL
+CREATE TABLE ledger_checkpoints (
+    number INTEGER PRIMARY KEY,
+    note   TEXT NOT NULL
 );
-INSERT INTO ledger_meta VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
+
+CREATE TABLE ledger_meta (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    origin      TEXT NOT NULL,      -- which ledger this is, for good
+    count       INTEGER NOT NULL,
+    head        TEXT NOT NULL,
+    checkpoints INTEGER NOT NULL,
+    signed      INTEGER NOT NULL    -- entries that the newest checkpoint covers
+);
 """
 
 
@@ -104,16 +114,29 @@ def tables(*, blob: str, serial: str) -> str:
     return _TABLES.format(blob=blob, serial=serial)
 
 
-# INSERT OR REPLACE would delete without firing the second: the third is for that.
+_REFUSED = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+_UNCHANGED = " AND ".join(
+    f"NEW.{column} IS OLD.{column}" for column in ("seq", "at", "kind", "incident_id", "body_sha256", "prev", "hash")
+)
+_REMOVAL = f"OLD.body IS NOT NULL AND OLD.salt IS NOT NULL AND NEW.body IS NULL AND NEW.salt IS NULL AND {_UNCHANGED}"
+
+# INSERT OR REPLACE would delete without firing the triggers on delete: those on insert are for that.
 SQLITE_GUARDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "ledger_no_update": "CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger_entries "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-        "ledger_no_delete": "CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger_entries "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-        "ledger_in_order": "CREATE TRIGGER ledger_in_order BEFORE INSERT ON ledger_entries "
-        "WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM ledger_entries) "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+        name: f"CREATE TRIGGER {name} BEFORE {when} {_REFUSED}"
+        for name, when in {
+            "ledger_no_update": f"UPDATE ON ledger_entries WHEN NOT ({_REMOVAL})",
+            "ledger_no_delete": "DELETE ON ledger_entries",
+            "ledger_in_order": "INSERT ON ledger_entries "
+            "WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM ledger_entries)",
+            "checkpoints_no_update": "UPDATE ON ledger_checkpoints",
+            "checkpoints_no_delete": "DELETE ON ledger_checkpoints",
+            "checkpoints_in_order": "INSERT ON ledger_checkpoints "
+            "WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM ledger_checkpoints)",
+        }.items()
     }
 )
-"""Triggers that keep ledger_entries append-only; verify() counts a missing one as tampering."""
+"""Triggers that keep entries and checkpoints append-only; verify() counts a missing or altered one as tampering.
+
+The one change they let through is the removal of a body together with its salt, once (`retention`).
+"""

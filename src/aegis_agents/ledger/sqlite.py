@@ -14,8 +14,9 @@ from aegis_agents.errors import LedgerError, StoreError
 from aegis_agents.ledger.anchor import AnchorFile
 from aegis_agents.ledger.chain import utc_now
 from aegis_agents.ledger.database import Database, Read, Row
+from aegis_agents.ledger.retention import RetentionTable
 from aegis_agents.ledger.schema import SQLITE_GUARDS, tables
-from aegis_agents.ledger.timers import TimerTable
+from aegis_agents.ledger.signing import Signer
 
 
 class SqliteDatabase(Database):
@@ -58,7 +59,8 @@ class SqliteDatabase(Database):
         return SQLITE_GUARDS
 
     def _standing_guards(self, read: Read) -> frozenset[str]:
-        return frozenset(row[0] for row in read("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+        made = {row[0]: row[1] for row in read("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")}
+        return frozenset(name for name, sql in SQLITE_GUARDS.items() if made.get(name) == sql)
 
     def _begin(self) -> None:
         self._run("BEGIN IMMEDIATE")
@@ -86,6 +88,8 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise LedgerError(f"{self.where}: the ledger can't be read: {error}") from error
         db.row_factory = sqlite3.Row
+        # What is no UTF-8 was not written by us: it is read all the same, so that verify() can name the entry.
+        db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
             db.execute("BEGIN")
             yield lambda sql: iter(db.execute(sql))
@@ -94,22 +98,36 @@ class SqliteDatabase(Database):
         finally:
             db.close()
 
+    @contextmanager
+    def _erasing(self) -> Iterator[None]:
+        self._run("PRAGMA secure_delete=ON")
+        try:
+            yield
+        finally:
+            self._run("PRAGMA secure_delete=OFF")
+            self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _disconnect(self) -> None:
         self._db.close()
 
 
-class SqliteStore(TimerTable, SqliteDatabase):
+class SqliteStore(RetentionTable, SqliteDatabase):
     """The Store in one file, `aegis.sqlite`; several threads and processes may use it at once.
 
     `path` is the file (made if missing, with its folder), `busy_timeout_s` how long to wait for another
-    process's commit before StoreError, `clock` the source of time.
+    process's commit before StoreError, `clock` the source of time, `signer` signs checkpoints of the ledger.
     """
 
     def __init__(
-        self, path: str | Path, *, busy_timeout_s: float = 10.0, clock: Callable[[], datetime] = utc_now
+        self,
+        path: str | Path,
+        *,
+        busy_timeout_s: float = 10.0,
+        clock: Callable[[], datetime] = utc_now,
+        signer: Signer | None = None,
     ) -> None:
         path = Path(path)
-        self._begin_ledger(AnchorFile(path.with_name(path.name + ".anchor")), clock)
+        self._begin_ledger(AnchorFile(path.with_name(path.name + ".anchor")), clock, signer)
         SqliteDatabase.__init__(self, path, busy_timeout_s)
 
 

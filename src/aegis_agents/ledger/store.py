@@ -1,11 +1,12 @@
-"""The storage Protocol: SQLite now, PostgreSQL to come. Nothing outside this room knows which."""
+"""The storage Protocol: SQLite or PostgreSQL. Nothing outside this room knows which."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, TextIO
 
 from aegis_agents.ledger.rows import (
     Begun,
@@ -13,6 +14,7 @@ from aegis_agents.ledger.rows import (
     JournalRow,
     JournalState,
     LedgerEntry,
+    Pruned,
     TokenRow,
     Undoing,
     Usage,
@@ -61,8 +63,15 @@ class Store(Protocol):
         ...
 
     # intake
-    def admit(self, incident: Incident, native: str, pins: dict[str, str]) -> IntakeRow:
-        """Take an incident in; the same id again answers the row that is there, with `new=False`."""
+    def admit(self, incident: Incident, native: str, pins: dict[str, str], owner: str = "") -> IntakeRow:
+        """Take an incident in; the same id again answers the row that is there, with `new=False`.
+
+        `owner` is the process that works on it.
+        """
+        ...
+
+    def claim(self, incident_id: str, owner: str, held_by: str | None) -> bool:
+        """Take over an undecided incident from who began it: compare-and-set, one wins."""
         ...
 
     def finish(self, incident_id: str, case: Case) -> None:
@@ -79,6 +88,10 @@ class Store(Protocol):
 
     def unfinished(self) -> list[IntakeRow]:
         """Taken in but without a case, oldest first: what a crash left to be decided."""
+        ...
+
+    def outdated_cases(self) -> list[str]:
+        """Ids of incidents whose kept case says less than the journal: a crash came between the two."""
         ...
 
     # journal
@@ -193,9 +206,48 @@ class Store(Protocol):
     def entries(
         self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
     ) -> Sequence[LedgerEntry]:
-        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`."""
+        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`.
+
+        A body that retention removed is None; see LedgerEntry for the kinds that always have theirs.
+        """
         ...
 
-    def verify(self) -> Verification:
-        """Check the whole chain. Raises LedgerTampered naming the first entry that does not fit."""
+    def verify(self, keys: Collection[str] | None = None, against: Path | None = None) -> Verification:
+        """Check the whole ledger: chain, checkpoints and their signatures, what was removed, what is kept beside it.
+
+        `keys` are the public keys to trust, as lines; by default those that this store's signer knows, none if
+        it has none (then signatures are not checked). `against` is where checkpoints are kept elsewhere, a file or
+        folder: the ledger must hold each of them. Raises LedgerTampered naming the first entry or checkpoint
+        that does not fit, InputError for a key or a file that is none.
+        """
+        ...
+
+    def checkpoint(self) -> str:
+        """Sign what the ledger holds now; answers the note. Raises LedgerError without a key, or if it can't be used."""
+        ...
+
+    def public_keys(self) -> tuple[str, ...]:
+        """The public keys, as lines, that this ledger's checkpoints are checked with; none before the first."""
+        ...
+
+    def renew_key(self, by: Principal) -> str:
+        """Let a new key sign from now on; answers its public key. Raises LedgerError."""
+        ...
+
+    def export(self, out: TextIO) -> int:
+        """Write the whole ledger as JSON Lines (tools/verify_ledger/README.md); answers how many entries."""
+        ...
+
+    def prune(self, before: datetime, by: Principal, archive: Path | None = None) -> Pruned:
+        """Remove the bodies of entries from before a time, and the alerts and cases that were finished before it.
+
+        What an open incident needs stays, and so do kinds that say what was earned and who may do what. With an
+        `archive` all that goes is first written and flushed there. An entry says what went, and a checkpoint
+        covers it. Killed halfway, give the same command again. Raises InputError for a time without zone or in
+        the future, or an archive of something else; LedgerTampered for a ledger that is not whole.
+        """
+        ...
+
+    def forgotten(self) -> list[str]:
+        """Incidents whose alert and case retention has removed: what else is kept of them should go too."""
         ...

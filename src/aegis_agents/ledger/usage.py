@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aegis_agents.errors import InputError
 from aegis_agents.ledger.leases import LeaseTable
@@ -26,10 +26,19 @@ class UsageTable(LeaseTable):
             (start,),
         )
         # Records are many: they are counted on the index alone, however long the journal.
-        records = self._rows("SELECT count(*) AS n FROM journal WHERE effect = 'record' AND begun_at >= ?", (start,))
+        records = self._count("effect = 'record' AND begun_at >= ?", start)
+        closed = self._count("effect = 'record' AND begun_at >= ? AND action = 'close_alert'", start)
+        # What was undone counts when it was undone, whenever it was begun; a day back is far enough to look.
+        day = (since.astimezone(UTC) - timedelta(days=1)).isoformat(timespec="microseconds")
+        ended = self._rows(
+            "SELECT state, count(*) AS n FROM journal WHERE effect IN ('contain', 'destroy') AND begun_at >= ?"
+            " AND updated_at >= ? AND state IN ('failed', 'undone') GROUP BY state",
+            (day, start),
+        )
+        broken = {row["state"]: int(row["n"]) for row in ended}
         waiting = self._rows(
-            "SELECT effect, tier, groups, count(*) AS n FROM journal WHERE state = 'approved'"
-            " GROUP BY effect, tier, groups"
+            "SELECT action, effect, target_kind, target_value, tier, groups, count(*) AS n FROM journal"
+            " WHERE state = 'approved' GROUP BY action, effect, target_kind, target_value, tier, groups"
         )
         done = [row for row in begun if row["state"] != "failed"]
         committed = [row for row in waiting if row["effect"] in ("contain", "destroy")]
@@ -37,15 +46,20 @@ class UsageTable(LeaseTable):
         for row in (*done, *committed):
             by_tier[row["tier"]] += row["n"]
             by_group.update(dict.fromkeys(row["groups"].split(), row["n"]))
-        targets = dict.fromkeys((row["target_kind"], row["target_value"]) for row in done)
+        targets = dict.fromkeys((row["target_kind"], row["target_value"]) for row in (*done, *committed))
+        told = [row for row in waiting if row["effect"] == "record"]
         return Usage(
             since=since,
             actions=sum(row["n"] for row in done),
             committed=sum(row["n"] for row in committed),
             targets=tuple(Target(kind=kind, value=value) for kind, value in targets),
-            failed=sum(row["n"] for row in begun if row["state"] == "failed"),
-            undone=sum(row["n"] for row in begun if row["state"] == "undone"),
-            records=sum(row["n"] for row in records) + sum(row["n"] for row in waiting if row["effect"] == "record"),
+            failed=broken.get("failed", 0),
+            undone=broken.get("undone", 0),
+            records=records + sum(row["n"] for row in told),
+            closed=closed + sum(row["n"] for row in told if row["action"] == "close_alert"),
             by_tier=dict(by_tier),
             by_group=dict(by_group),
         )
+
+    def _count(self, where: str, start: str) -> int:
+        return int(self._rows(f"SELECT count(*) AS n FROM journal WHERE {where}", (start,))[0]["n"])  # noqa: S608 - ours

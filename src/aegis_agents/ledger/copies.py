@@ -1,0 +1,127 @@
+"""Checkpoints kept elsewhere: another disk, a share that can be added to but not changed, a WORM mount.
+
+A folder gets a file for each checkpoint, the signed note itself; a file gets a JSON line for each. What is
+there outlives the database: with it a rollback, a fork and a rewritten ledger are found, even by somebody who
+has the key.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from aegis_agents.errors import InputError, LedgerError, LedgerTampered
+from aegis_agents.ledger.ids import canonical_json
+from aegis_agents.ledger.notes import read_note
+
+_SUFFIX = ".checkpoint"
+
+Numbered = Sequence[tuple[int, str]]
+"""Checkpoints: number and note."""
+
+
+class Copies:
+    """Where checkpoints are copied to: a folder that is there, else a file (made with its first line)."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._written: int | None = None
+
+    def write(self, origin: str, after: Callable[[int], Numbered]) -> None:
+        """Bring the copies up to date and flush them; `after` gives the checkpoints after a number.
+
+        Raises LedgerError; then what is missing is written with the next checkpoint.
+        """
+        try:
+            if self._written is None:
+                self._written = max((n for n, _ in self._numbered(origin)), default=0)
+            for number, note in after(self._written):
+                if self.place.is_dir():
+                    self._add_file(_name(origin, number), note)
+                else:
+                    self._add_line(note)
+                self._written = number
+        except (OSError, InputError, LedgerTampered) as error:
+            raise LedgerError(f"{self.place}: checkpoints can't be copied there: {error}") from error
+
+    def read(self, origin: str) -> list[str]:
+        """The notes that are kept there, in a folder those of this ledger alone.
+
+        Raises InputError if there is none, or something else.
+        """
+        try:
+            found = list(self._notes(origin))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"can't be read: {error}", field=str(self.place)) from error
+        if not found:
+            raise InputError(f"holds no checkpoint of this ledger ({origin})", field=str(self.place))
+        return found
+
+    def _numbered(self, origin: str) -> Iterator[tuple[int, str]]:
+        if self.place.exists():
+            yield from ((read_note(note, ()).number, note) for note in self._notes(origin))
+
+    def _notes(self, origin: str) -> Iterator[str]:
+        if self.place.is_dir():
+            for file in sorted(self.place.glob(f"{glob.escape(_id(origin))}-*{_SUFFIX}")):
+                yield file.read_bytes().decode("utf-8")
+            return
+        text = self.place.read_bytes().decode("utf-8")
+        if text and not text.startswith("{"):
+            yield text  # one note, as it is
+            return
+        lines = text.split("\n")
+        for number, line in enumerate(lines[:-1], 1):
+            # A power cut may leave the beginning of a line; the writer then begins the same line anew.
+            if not lines[number].startswith(line):
+                yield _note(line, number)
+
+    def _add_file(self, name: str, note: str) -> None:
+        file = self.place / name
+        try:
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            if file.read_bytes() != note.encode():
+                raise LedgerError(f"{file} is another checkpoint of this number: the ledger was forked") from None
+            return
+        _put(handle, note.encode())
+
+    def _add_line(self, note: str) -> None:
+        handle = os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        _put(handle, ("\n" if torn else "").encode() + checkpoint_line(note).encode())
+
+
+def checkpoint_line(note: str) -> str:
+    """A checkpoint as a JSON line, here and in exports."""
+    return canonical_json({"type": "checkpoint", "note": note}) + "\n"
+
+
+def _put(handle: int, content: bytes) -> None:
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _id(origin: str) -> str:
+    return origin.rpartition("/")[2]
+
+
+def _name(origin: str, number: int) -> str:
+    return f"{_id(origin)}-{number:08d}{_SUFFIX}"
+
+
+def _note(line: str, number: int) -> str:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON: {error}", line=number) from error
+    if not isinstance(value, dict) or not isinstance(value.get("note"), str):
+        raise InputError("no checkpoint", line=number)
+    return str(value["note"])
