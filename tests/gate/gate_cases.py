@@ -12,6 +12,7 @@ from aegis_agents.gate.autonomy import AutonomyMatrix
 from aegis_agents.gate.budget import BudgetLimits
 from aegis_agents.gate.cedar import CedarPolicy
 from aegis_agents.gate.context import GateContext, GateSettings
+from aegis_agents.gate.cost_model import CostModel
 from aegis_agents.gate.gate import looks_like_technique
 from aegis_agents.gate.request import class_of
 from aegis_agents.gate.risk import RiskTable
@@ -92,11 +93,18 @@ def incident(extra_facts: tuple[Fact, ...] = (), extra_entities: tuple[Entity, .
     )
 
 
+REST: dict[Verdict, Verdict] = {
+    "true_positive": "false_positive", "benign_positive": "false_positive", "false_positive": "benign_positive",
+    "undetermined": "true_positive",
+}  # fmt: skip
+"""Where the mass goes that a verdict of the tests leaves: not to an attack, where it was called harmless."""
+
+
 def assessment(verdict: Verdict = "true_positive", confidence: float = 0.99) -> Assessment:
     return Assessment(
         verdict=verdict,
         confidence=confidence,
-        probabilities={verdict: confidence},
+        probabilities={verdict: confidence, REST[verdict]: 1 - confidence},
         severity="high",
         weights=(),
         techniques=(),
@@ -160,6 +168,7 @@ def context(name: str = "isolate_host", asset: AssetFacts | None = None, **chang
         "autonomy": "act",
         "matrix": AutonomyMatrix.load(OPEN["matrix"]),
         "risk": RiskTable.load(OPEN["risk"]),
+        "costs": CostModel.load(),
         "budgets": BudgetLimits(),
         "policy": CedarPolicy.load(policy),
         "kill_switch": None,

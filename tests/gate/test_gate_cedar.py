@@ -2,71 +2,111 @@
 
 from __future__ import annotations
 
+import csv
+import re
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import cedarpy
 import pytest
-from gate_cases import conclusion, context, open_gate, request
+from gate_cases import TARGETS, conclusion, context, open_gate, request
 
 from aegis_agents.errors import PolicyError
 from aegis_agents.gate import Gate, cedar
 from aegis_agents.gate.assets import AssetFacts
 from aegis_agents.gate.cedar import CedarPolicy
 from aegis_agents.gate.cedar_text import statements
-from aegis_agents.gate.tiers import PROTECTED_GROUPS
+from aegis_agents.gate.tiers import PROTECTED_GROUPS, TIERS
+from aegis_agents.records import CATALOGUE
 
 ATTACK, HARMLESS = "true_positive", "benign_positive"
 PROTECTED = AssetFacts(tier="protected")
+FLAGS = ("internal", "own", "well_known")
+
+
+class Case(NamedTuple):
+    """A line of policy_cases.csv: what the shipped policy answers, and which rule says so.
+
+    `asset` is made of words: a tier, a window, a flag of the network, or else a group. `answer` is
+    execute or refuse, or ask with how many persons are needed in all.
+    """
+
+    why: str
+    action: str
+    verdict: str
+    asset: AssetFacts
+    approvals: int
+    answer: str
+    rule: str
+
+    @property
+    def ceiling(self) -> str:
+        return self.answer.split()[0]
+
+    @classmethod
+    def read(cls, line: dict[str, str]) -> Case:
+        words = line["asset"].split()
+        tier = next((word for word in words if word in TIERS), "standard")
+        window = next((word for word in words if word in ("freeze", "maintenance")), "")
+        groups = frozenset(words) - {tier, window, *FLAGS}
+        facts: dict[str, Any] = {"tier": tier, "window": window, "groups": groups}
+        asset = AssetFacts(**facts, **{flag: flag in words for flag in FLAGS})
+        return cls(
+            line["why"], line["action"], line["verdict"], asset, int(line["approvals"]), line["answer"], line["rule"]
+        )
+
+
+with (Path(__file__).parent / "policy_cases.csv").open(encoding="utf-8", newline="") as file:
+    CASES = [Case.read(line) for line in csv.DictReader(file)]
 
 
 def group(name: str) -> AssetFacts:
     return AssetFacts(groups=frozenset({name}))
 
 
-CASES: list[tuple[str, str, str, AssetFacts, int, str]] = [
-    # rule, action, verdict, asset, approvals, ceiling
-    ("permit.record", "open_ticket", "undetermined", AssetFacts(), 0, "execute"),
-    ("permit.contain", "isolate_host", ATTACK, AssetFacts(), 0, "execute"),
-    ("permit.destroy", "kill_process", ATTACK, AssetFacts(), 1, "execute"),
-    ("permit.close", "close_alert", HARMLESS, AssetFacts(), 0, "execute"),
-    *((f"protected.{name}", "isolate_host", ATTACK, group(name), 0, "ask") for name in PROTECTED_GROUPS),
-    *((f"protected.{name}", "kill_process", ATTACK, group(name), 0, "ask") for name in PROTECTED_GROUPS),
-    *(("permit.contain", "isolate_host", ATTACK, group(name), 1, "execute") for name in PROTECTED_GROUPS),
-    *(("permit.record", "notify_owner", ATTACK, group(name), 0, "execute") for name in PROTECTED_GROUPS),
-    ("protected.tier", "disable_user", ATTACK, PROTECTED, 0, "ask"),
-    ("network.internal_address", "block_ip", ATTACK, AssetFacts(internal=True), 2, "refuse"),
-    ("permit.contain", "isolate_host", ATTACK, AssetFacts(internal=True), 0, "execute"),
-    ("network.own", "block_ip", ATTACK, AssetFacts(own=True), 2, "refuse"),
-    ("network.own", "block_domain", ATTACK, AssetFacts(own=True), 2, "refuse"),
-    ("network.well_known", "block_ip", ATTACK, AssetFacts(well_known=True), 2, "refuse"),
-    ("network.well_known", "block_domain", ATTACK, AssetFacts(well_known=True), 2, "refuse"),
-    ("window.freeze", "isolate_host", ATTACK, AssetFacts(window="freeze"), 0, "ask"),
-    ("window.maintenance", "disable_user", ATTACK, AssetFacts(window="maintenance"), 0, "ask"),
-    ("permit.contain", "disable_user", ATTACK, AssetFacts(window="maintenance"), 1, "execute"),
-    ("people.destroy_needs_one", "revoke_sessions", ATTACK, AssetFacts(), 0, "ask"),
-    ("people.four_eyes", "revoke_sessions", ATTACK, PROTECTED, 1, "ask"),
-    ("permit.destroy", "revoke_sessions", ATTACK, PROTECTED, 2, "execute"),
-    ("verdict.contain_needs_attack", "isolate_host", HARMLESS, AssetFacts(), 2, "refuse"),
-    ("verdict.contain_needs_attack", "isolate_host", "undetermined", AssetFacts(), 2, "refuse"),
-    ("verdict.close_needs_harmless", "close_alert", ATTACK, AssetFacts(), 2, "refuse"),
-]
-
-
 def ruling(
     name: str, verdict: Any, asset: AssetFacts, approvals: int, policy: Path | None = None, **changes: Any
 ) -> Any:
     who = ("ann", "bob")[:approvals]
+    changes.setdefault("target", TARGETS.get(name, ("file", "/tmp/x")))
     return cedar.check(request(name, verdict, approved_by=who, **changes), context(name, asset, policy=policy))
 
 
-@pytest.mark.parametrize(("rule", "name", "verdict", "asset", "approvals", "ceiling"), CASES)
-def test_shipped_rule(rule: str, name: str, verdict: Any, asset: AssetFacts, approvals: int, ceiling: str) -> None:
-    answer = ruling(name, verdict, asset, approvals)
-    assert (answer.ceiling, answer.rule) == (ceiling, rule)
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.action}-{c.rule}-{c.approvals}")
+def test_the_shipped_policy(case: Case) -> None:
+    answer = ruling(case.action, case.verdict, case.asset, case.approvals)
+    asked = f"ask {answer.approvals}" if answer.ceiling == "ask" else answer.ceiling
+    assert (asked if " " in case.answer else answer.ceiling, answer.rule) == (case.answer, case.rule), case.why
 
 
 def test_every_shipped_rule_has_a_case() -> None:
-    assert set(CedarPolicy.load().names) == {case[0] for case in CASES}
+    names = set(CedarPolicy.load().names)
+    assert names == {case.rule for case in CASES}
+    for name in names - {case.rule for case in CASES if case.ceiling == "execute"}:
+        # A rule that forbids stands beside a case of the same action that goes through.
+        actions = {case.action for case in CASES if case.rule == name}
+        assert any(case.action in actions and case.ceiling == "execute" for case in CASES), name
+
+
+def test_every_action_and_shipped_group_has_cases() -> None:
+    assert {case.action for case in CASES} >= set(CATALOGUE) - {"add_watchlist"}
+    assert {name for case in CASES for name in case.asset.groups} >= set(PROTECTED_GROUPS)
+
+
+def test_the_shipped_policy_fits_its_schema_and_the_catalogue() -> None:
+    folder = resources.files("aegis_agents.gate") / "policy"
+    texts = [item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".cedar")]
+    schema_text = (folder / "aegis.cedarschema").read_text("utf-8")
+    result = cedarpy.validate_policies("\n".join(texts), cedarpy.Schema.from_str(schema_text))
+    assert result.validation_passed, result.errors
+    named = set(re.findall(r'"(\w+)"', " ".join(re.findall(r"action ([^;]*?)\bin \[", schema_text))))
+    assert named == set(CATALOGUE)
+    classes = {"record": "record", "contain": "contain", "destroy": "destroy"}
+    for effect, parent in classes.items():
+        (block,) = [b for b in re.findall(r"action ([^;]*?)\bin \[\"(\w+)\"\]", schema_text) if b[1] == parent]
+        inside = set(re.findall(r'"(\w+)"', block[0]))
+        assert inside == {n for n, s in CATALOGUE.items() if s.effect == effect and n != "close_alert"}
 
 
 def test_it_says_how_many_persons_are_needed() -> None:
@@ -83,10 +123,10 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_a_user_permit_never_beats_a_shipped_forbid(tmp_path: Path) -> None:
     own = write(tmp_path, '@id("all") permit (principal, action, resource);')
-    for rule, name, verdict, asset, approvals, ceiling in CASES:
-        if ceiling != "execute":
-            answer = ruling(name, verdict, asset, approvals, own)
-            assert (answer.ceiling, answer.rule) == (ceiling, rule)
+    for case in CASES:
+        if case.ceiling != "execute":
+            answer = ruling(case.action, case.verdict, case.asset, case.approvals, own)
+            assert (answer.ceiling, answer.rule) == (case.ceiling, case.rule)
 
 
 def test_a_user_forbid_counts_and_gives_its_name(tmp_path: Path) -> None:

@@ -323,7 +323,11 @@ def test_the_journal_limits_what_runs_alone() -> None:
     assert rule(by_class={"contain": 12, "destroy": 8}) == "budget.hour"
     assert rule(by_tier={"standard": 20}) == "budget.tier"
     assert rule(targets=frozenset(f"host:h{n}" for n in range(10))) == "budget.blast_radius"
-    assert rule(targets=frozenset({"host:web-01", *(f"host:h{n}" for n in range(9))})) == "gate.all_clear"
+    assert rule(targets=frozenset({"host:web-01", *(f"hash:h{n}" for n in range(9))})) == "gate.all_clear"
+    assert rule(targets=frozenset(f"host:h{n}" for n in range(5))) == "budget.hosts"
+    assert rule(targets=frozenset({"host:web-01", *(f"host:h{n}" for n in range(4))})) == "gate.all_clear"
+    assert rule(targets=frozenset({"user:a", "user:b", "ip:10.0.0.9", "pod:p", "host:h1"})) == "gate.all_clear"
+    assert rule(targets=frozenset({"ip:10.0.0.8", "ip:10.0.0.9", "pod:p", "host:h1", "host:h2"})) == "budget.hosts"
     assert rule(failed=2, undone=1) == "budget.breaker"
     assert rule(by_class={"record": 999}) == "gate.all_clear"
     tickets = request("open_ticket", usage=Usage(by_class={"record": 1000}))

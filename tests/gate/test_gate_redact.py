@@ -32,6 +32,16 @@ KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow" + "A" * 60 + "\n-----END RSA PRI
         ("IBAN DE89 3704 0044 0532 0130 00", "0532 0130", "bank account"),
         ("ssn 078-05-1120", "05-1120", "social security number"),
         ("sk-proj-" + "Zz9" * 10, "Zz9Zz9", "service key"),
+        ("hf_" + "aB3d" * 9, "aB3daB3d", "service key"),
+        ("https://hooks.slack.com/services/T01ABCDEF/B01/abcdefghijkl", "abcdefghijkl", "webhook"),
+        ("net user backup P@ssw0rd! /add", "P@ssw0rd", "password"),
+        ("mysql -u root -pHunter2! shop", "Hunter2", "password"),
+        ("curl -u admin:Summer2026 https://intra/", "Summer2026", "password"),
+        ("psexec \\\\web-01 -u adm -p Winter!26 cmd", "Winter!26", "password"),
+        ("set PGPASSWORD=s3cr3tpg", "s3cr3tpg", "password"),
+        ("$pw = ConvertTo-SecureString 'Zx!92ab' -AsPlainText", "Zx!92ab", "password"),
+        ("Passwort: Sommer2026!", "Sommer2026", "password"),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQdGBF", "lQdGBF", "private key"),
     ],
 )
 def test_secrets_are_masked(text: str, secret: str, kind: str) -> None:
@@ -54,7 +64,8 @@ def test_what_stands_around_stays() -> None:
     [
         "user j.doe signed in from 203.0.113.9",
         "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "4111 1111 1111 1112", "the password was reset", "password spray against 40 accounts", "token theft suspected",
+        "net user backup /add", "net user ann *", "mysql -h db -u root shop", "curl https://example.com -o out", "bypass=true",
+        "{0197231E-F570-6938-8A10-000000000800}", "4111 1111 1111 1112", "the password was reset", "password spray against 40 accounts", "token theft suspected",
         "event 1738592347123456", "2026-11-22 12:00:00", "GB00 1234 5678 9012", "https://example.com:8443/path",
         "arn:aws:iam::123456789012:user/ann", "000-12-3456", "one-time passcode prompts were declined eight times",
     ],

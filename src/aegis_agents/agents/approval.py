@@ -15,6 +15,7 @@ from langgraph.types import Send
 from aegis_agents.agents.journal_view import charged, gate_usage
 from aegis_agents.context import Context
 from aegis_agents.gate import GateRequest, Usage
+from aegis_agents.gate.earned.cells import EarnedAutonomy
 from aegis_agents.ledger import JournalState
 from aegis_agents.records import Decision, ProposedAction
 from aegis_agents.state import ActionState, IncidentState
@@ -35,6 +36,11 @@ def usage_now(context: Context) -> Usage:
     return gate_usage(context, datetime.now(UTC) - BUDGET_WINDOW)
 
 
+def earned_now(context: Context) -> EarnedAutonomy:
+    """What reviewed decisions have unlocked by now."""
+    return context.earned(datetime.now(UTC))
+
+
 def decide(
     state: IncidentState,
     context: Context,
@@ -42,8 +48,13 @@ def decide(
     usage: Usage,
     *,
     approved_by: tuple[str, ...] = (),
+    earned: EarnedAutonomy | None = None,
+    left: float = 1.0,
 ) -> Decision:
-    """The gate's decision on one proposal, as things stand now."""
+    """The gate's decision on one proposal, as things stand now.
+
+    `earned` None asks what reviews have unlocked; `left` is the share of the attack that earlier actions leave.
+    """
     incident = state["incident"]
     request = GateRequest(
         incident=incident,
@@ -53,27 +64,42 @@ def decide(
         now=datetime.now(UTC),
         versions=context.versions,
         usage=usage,
+        earned=earned_now(context) if earned is None else earned,
+        left=left,
         reassess=lambda masked: context.model.assess(incident, masked=masked),
         approved_by=approved_by,
     )
     return context.gate.decide(request)
 
 
-def approval(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Adds `decisions`, and journals each before anything is done about it."""
-    context, incident = runtime.context, state["incident"]
-    decisions: list[Decision] = []
-    usage = usage_now(context)
+def _decide_all(state: IncidentState, context: Context, usage: Usage) -> tuple[Decision, ...]:
+    """A decision on each proposal, what the ones before it use up and achieve counted in."""
+    decisions, earned, left = [], earned_now(context), 1.0
     for proposal in state["proposals"]:
-        decision = decide(state, context, proposal, usage)
+        decision = decide(state, context, proposal, usage, earned=earned, left=left)
         if decision.verb == "execute":
-            usage = charged(usage, proposal, decision)  # it counts against the budget of the next
+            usage = charged(usage, proposal, decision)
+            left = context.gate.settings.costs.left_after(left, proposal.action)
         decisions.append(decision)
+    return tuple(decisions)
+
+
+def approval(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Adds `decisions`, and journals each before anything is done about it.
+
+    Where somebody else used up of the budgets meanwhile it is decided again, under the writer's lock: two
+    incidents at once must not both take the last of a budget.
+    """
+    context, incident = runtime.context, state["incident"]
+    usage = usage_now(context)
+    decisions = _decide_all(state, context, usage)
     states = _SHADOW if context.mode == "shadow" else _STATES
     with context.store.transaction():
+        if any(d.verb == "execute" for d in decisions) and (now := usage_now(context)) != usage:
+            decisions = _decide_all(state, context, now)
         for proposal, decision in zip(state["proposals"], decisions, strict=True):
             context.store.record_decision(incident.id, proposal, decision, states[decision.verb])
-    return {"decisions": tuple(decisions)}
+    return {"decisions": decisions}
 
 
 def route_actions(state: IncidentState, runtime: Runtime[Context]) -> list[Send] | str:

@@ -65,7 +65,7 @@ def passage_evidence(passages: tuple[Passage, ...]) -> tuple[PassageEvidence, ..
 
 def _quoted(fact: FactEvidence) -> str:
     # The rationale goes into tickets and messages: what is secret in a command line stays out of it.
-    value = redact(fact.value)
+    value = " ".join(redact(fact.value).split())  # a line break must not make a line of its own
     text = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
     return f"{fact.path} = “{text}”"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from aegis_agents.context import Context
-from aegis_agents.gate.request import Usage
+from aegis_agents.gate.request import Usage, class_of
 from aegis_agents.ledger import JournalRow, Store
 from aegis_agents.records import CATALOGUE, Decision, ProposedAction
 
@@ -19,9 +19,9 @@ def gate_usage(context: Context, since: datetime) -> Usage:
     What is approved and not begun counts as done.
     """
     used = context.store.usage(since)
-    acted = used.actions + used.committed
+    acted, closed = used.actions + used.committed, used.closed
     return Usage(
-        by_class={"contain": acted, "record": used.records},
+        by_class={"contain": acted, "close_alert": closed, "record": used.records - closed},
         by_tier=used.by_tier,
         by_group=used.by_group,
         targets=frozenset(f"{t.kind}:{t.value}" for t in used.targets),
@@ -32,13 +32,15 @@ def gate_usage(context: Context, since: datetime) -> Usage:
 
 def charged(usage: Usage, proposal: ProposedAction, decision: Decision) -> Usage:
     """The usage as it will be once this proposal was done."""
-    if CATALOGUE[proposal.action].effect == "record":
-        by_class = usage.by_class | {"record": usage.by_class.get("record", 0) + 1}
+    spec = CATALOGUE[proposal.action]
+    kind = class_of(spec)
+    by_class = usage.by_class | {kind: usage.by_class.get(kind, 0) + 1}
+    if spec.effect == "record":
         return usage.model_copy(update={"by_class": by_class})
     tier, groups = str(decision.inputs.get("asset.tier", "")), str(decision.inputs.get("asset.groups", "")).split()
     return usage.model_copy(
         update={
-            "by_class": usage.by_class | {"contain": usage.by_class.get("contain", 0) + 1},
+            "by_class": by_class,
             "by_tier": usage.by_tier | {tier: usage.by_tier.get(tier, 0) + 1},
             "by_group": usage.by_group | {group: usage.by_group.get(group, 0) + 1 for group in groups},
             "targets": usage.targets | {f"{proposal.target.kind}:{proposal.target.value}"},
@@ -49,7 +51,7 @@ def charged(usage: Usage, proposal: ProposedAction, decision: Decision) -> Usage
 def approvers(store: Store, row: JournalRow) -> tuple[str, ...]:
     """The authenticated persons who said yes to an action, in order."""
     found = (e for e in store.entries(incident_id=row.incident_id, kind=ENDORSED, limit=10_000))
-    said = [str(e.body["person"]) for e in found if e.body.get("action_id") == row.action_id]
+    said = [str(e.body["person"]) for e in found if e.body and e.body.get("action_id") == row.action_id]
     if row.principal and row.state != "denied":
         said.append(row.principal.split(":", 1)[1].strip().casefold())
     return tuple(dict.fromkeys(said))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from aegis_agents.gate.cost_order import Pricer, Ranked
 from aegis_agents.ledger.ids import action_id
 from aegis_agents.records import ActionName, Conclusion, Entity, Incident, ProposedAction, Target
 from aegis_agents.records.incident import EntityKind, EntityRole
@@ -79,8 +80,11 @@ def _pairs(incident: Incident, conclusion: Conclusion) -> Iterator[tuple[ActionN
         yield "notify_owner", subject
 
 
-def propose(incident: Incident, conclusion: Conclusion) -> tuple[ProposedAction, ...]:
-    """The proposed actions, each citing the facts that name its target and that decided."""
+def propose(incident: Incident, conclusion: Conclusion, pricer: Pricer | None = None) -> tuple[ProposedAction, ...]:
+    """The proposed actions, each citing the facts that name its target and that decided.
+
+    With a `pricer` containments come in the order of what they save, and each says so in figures.
+    """
     decided = tuple(e.id for e in conclusion.evidence if e.kind == "fact")
     found: dict[str, ProposedAction] = {}
     for action, entity in _pairs(incident, conclusion):
@@ -91,4 +95,15 @@ def propose(incident: Incident, conclusion: Conclusion) -> tuple[ProposedAction,
             reason=f"{conclusion.verdict} ({conclusion.confidence:.2f}), {entity.role} of the incident",
             cites=tuple(dict.fromkeys((*decided, *entity.facts[:3]))),
         )  # fmt: skip
-    return tuple(found.values())
+    if pricer is None:
+        return tuple(found.values())
+    return tuple(_with_figures(ranked, pricer.costs.unit) for ranked in pricer.best_first(found.values()))
+
+
+def _with_figures(ranked: Ranked, unit: str) -> ProposedAction:
+    action, priced = ranked
+    if priced is None:
+        return action
+    saves = f"saves {priced.worth:.0f}" if priced.worth >= 0 else f"costs {-priced.worth:.0f} more than it saves"
+    figures = f"{saves} {unit} in expectation ({priced.execute:.0f} against {priced.recommend:.0f})"
+    return action.model_copy(update={"reason": f"{action.reason}; {figures}"})

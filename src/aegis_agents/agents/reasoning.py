@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -57,4 +58,5 @@ def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]
         evidence=(*facts, *passages),
         sentences=sentences,
     )
-    return {"conclusion": conclusion, "proposals": propose(incident, conclusion), "notes": notes}
+    pricer = runtime.context.gate.pricer(incident, assessment, datetime.now(UTC))
+    return {"conclusion": conclusion, "proposals": propose(incident, conclusion, pricer), "notes": notes}

@@ -55,6 +55,15 @@ class AssetFacts:
     window: str = ""
     window_name: str = ""
 
+    def shown(self) -> dict[str, str | bool]:
+        """As a decision records it, with why it is counted in each group."""
+        return {
+            "tier": self.tier, "groups": " ".join(sorted(self.groups)),
+            "signs": "; ".join(f"{name}: {why}" for name, why in self.signs),
+            "internal": self.internal, "own": self.own, "well_known": self.well_known,
+            "window": self.window, "window.name": self.window_name,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -240,6 +249,8 @@ def _within(address: addresses.Address, networks: Iterable[addresses.Network]) -
 
 def _group(name: str, table: object) -> _Group:
     where = f"assets.groups.{name}"
+    if name.split() != [name] or name == "*":
+        raise SettingsError(f"{where}: a group's name has no spaces in it, and is not *")
     if not isinstance(table, Mapping):
         raise SettingsError(f"{where}: needs lists, as in hosts = [...]")
     if unknown := sorted(set(table) - set(_LISTS) - {"tier"}):
@@ -250,12 +261,8 @@ def _group(name: str, table: object) -> _Group:
         allowed = "protected" if shipped else ", ".join(TIERS)
         raise SettingsError(f"{where}.tier: {tier!r} is not allowed; it can be {allowed}")
     lists = {key: _texts(table[key], f"{where}.{key}") for key in _LISTS if key in table and key != "ips"}
-    return _Group(
-        name,
-        tier,
-        {key: _globs(globs) for key, globs in lists.items() if globs},
-        _networks(table.get("ips", ()), f"{where}.ips"),
-    )
+    patterns = {key: _globs(globs) for key, globs in lists.items() if globs}
+    return _Group(name, tier, patterns, _networks(table.get("ips", ()), f"{where}.ips"))
 
 
 def _texts(values: object, where: str) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """Autonomy: which kind of action may go how far on which kind of asset.
 
 A matrix, action class (or single action) by asset tier, of levels from observe to
-act. The gate's own autonomy is a ceiling over all of it. Protected assets and what
-Cedar forbids are not decided here, and no cell can open them.
+act: what the user set, else what reviews have earned, else what is shipped. A cell that
+the user set stands in both directions: an "ask" is a cap that no evidence lifts, and an
+"act" is the user's own word. The gate's own autonomy is a ceiling over all of it. Protected
+assets and what Cedar forbids are not decided here, and no cell can open them.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from aegis_agents.errors import SettingsError
-from aegis_agents.gate.request import ACTION_CLASSES, ActionClass, GateRequest, Ruling, Verb
+from aegis_agents.gate.earned.cells import MOST_EARNED, EarnedAutonomy, EarnedCell
+from aegis_agents.gate.request import ACTION_CLASSES, ActionClass, GateRequest, Number, Ruling, Verb
 from aegis_agents.gate.tiers import TIERS, Tier
 from aegis_agents.records import AUTONOMY_LEVELS, CATALOGUE, Autonomy
 
@@ -62,10 +65,38 @@ class AutonomyMatrix:
 
     def level(self, action: str, action_class: ActionClass, tier: Tier) -> Autonomy:
         """The level of one cell: the user's action, the user's class, the shipped one; "ask" otherwise."""
+        return self.configured(action, action_class, tier) or _SHIPPED.get(action, "ask")
+
+    def configured(self, action: str, action_class: ActionClass, tier: Tier) -> Autonomy | None:
+        """The user's own cell: the action's, else its class's; None where the user named neither."""
         for row in (action, action_class):
             if tier in self.cells.get(row, {}):
                 return self.cells[row][tier]
-        return _SHIPPED.get(action, "ask")
+        return None
+
+
+class InForce(NamedTuple):
+    """The level of one cell before the ceiling, where it comes from, and what was earned where that is it."""
+
+    level: Autonomy
+    source: Literal["configured", "earned", "shipped"]
+    earned: EarnedCell | None = None
+
+
+def in_force(
+    matrix: AutonomyMatrix, earned: EarnedAutonomy, action: str, action_class: ActionClass, tier: Tier
+) -> InForce:
+    """The level of one cell: configured, else earned, else shipped. What was earned only ever raises."""
+    configured, shipped = matrix.configured(action, action_class, tier), matrix.level(action, action_class, tier)
+    if configured is not None:
+        return InForce(configured, "configured")
+    found = earned.find(action, action_class, tier)
+    if found is None:
+        return InForce(shipped, "shipped")
+    level = min(found.level, MOST_EARNED[action], key=AUTONOMY_LEVELS.index)
+    if AUTONOMY_LEVELS.index(level) <= AUTONOMY_LEVELS.index(shipped):
+        return InForce(shipped, "shipped")
+    return InForce(level, "earned", found)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -83,15 +114,27 @@ def check_level(level: str) -> Autonomy:
     raise SettingsError(f"autonomy: {level!r} is no level; levels are {', '.join(AUTONOMY_LEVELS)}")
 
 
+def level_of(request: GateRequest, context: GateContext) -> tuple[InForce, Autonomy]:
+    """The cell that an action falls under, and its level under the ceiling."""
+    settings, name = context.settings, context.spec.name
+    cell = in_force(settings.matrix, request.earned, name, context.action_class, context.asset.tier)
+    return cell, min(cell.level, settings.autonomy, key=AUTONOMY_LEVELS.index)
+
+
 def check(request: GateRequest, context: GateContext) -> Ruling:
     """Lower to what the cell and the ceiling over it allow."""
     spec, settings = context.spec, context.settings
-    cell = settings.matrix.level(spec.name, context.action_class, context.asset.tier)
-    level = min(cell, settings.autonomy, key=AUTONOMY_LEVELS.index)
-    numbers = {"cell": cell, "ceiling": settings.autonomy, "level": level, "tier": context.asset.tier}
+    cell, level = level_of(request, context)
+    numbers: dict[str, Number] = {
+        "cell": cell.level, "source": cell.source, "ceiling": settings.autonomy, "level": level,
+        "tier": context.asset.tier,
+    }  # fmt: skip
+    if cell.earned is not None:
+        numbers |= {"earned": cell.earned.cell, "evidence": cell.earned.evidence}
     if level == "act_undo" and not spec.reversible:
         return Ruling(
             "ask", "autonomy.act_undo", f"{spec.name} can't be undone, and the level wants a way back", numbers=numbers
         )
-    by = "the ceiling" if level != cell else f"the cell {spec.name} on {context.asset.tier} assets"
-    return Ruling(_VERB[level], f"autonomy.{level}", f"{by} says {level}", numbers=numbers)
+    by = "the ceiling" if level != cell.level else f"the cell {spec.name} on {context.asset.tier} assets"
+    how = f" (earned, ledger entry {cell.earned.evidence})" if cell.earned is not None else ""
+    return Ruling(_VERB[level], f"autonomy.{level}", f"{by} says {level}{how}", numbers=numbers)

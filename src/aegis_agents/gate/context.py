@@ -10,6 +10,7 @@ from aegis_agents.gate.assets import AssetFacts
 from aegis_agents.gate.autonomy import AutonomyMatrix
 from aegis_agents.gate.budget import BudgetLimits
 from aegis_agents.gate.cedar import CedarPolicy
+from aegis_agents.gate.cost_model import CostModel
 from aegis_agents.gate.request import ActionClass, GateRequest, Ruling, Verb
 from aegis_agents.gate.risk import RiskTable
 from aegis_agents.records import ActionSpec, Autonomy
@@ -22,6 +23,7 @@ class GateSettings:
     autonomy: Autonomy
     matrix: AutonomyMatrix
     risk: RiskTable
+    costs: CostModel
     budgets: BudgetLimits
     policy: CedarPolicy
     kill_switch: Path | None

@@ -1,53 +1,112 @@
 """The counterfactual check: would it still be done if an attacker's text had not been there?
 
-Facts that anybody could have written are masked, one group at a time and then all
-together, and the fast model is asked again. Where the verdict changes, or its
-confidence falls below what acting needs, the decision hangs on such text.
+Before an autonomous containment or closing, the fast model is asked again without what an attacker
+could have chosen: facts that anybody could have written (`external`), the names of users, hosts and
+mailboxes (who signs in or joins chose them, whoever reports them), and what was derived from either.
+
+- Without all of them. What is left, no attacker wrote: it must carry the verdict by itself, with a
+  probability of at least FLOORS. This alone holds against every text, however clever, since no
+  text is left; the questions below find sooner, and say better, what hangs on what.
+- Without those that speak for the verdict, leaving those that speak against it.
+- Each that weighs much, left out alone, and alone beside what nobody could have forged. Text planted
+  beside the evidence is found by the first, text planted everywhere by the second.
+
+Where the verdict goes over to another side, or its confidence falls below what acting needs, the
+decision hangs on such text, and a person decides. Whether the target is named by such text alone
+is the rail `action.target`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from aegis_agents.gate.request import GateRequest, Ruling, allow
+from aegis_agents.gate.request import ActionClass, GateRequest, Ruling, allow
+from aegis_agents.gate.risk import bound_of
+from aegis_agents.records import Assessment, Fact, Incident, Verdict
 
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
-    from aegis_agents.records import Incident
+
+FLOORS: Final[Mapping[ActionClass, float]] = {"contain": 0.90, "destroy": 0.90, "close_alert": 0.96}
+"""Least probability of the verdict's side without any forgeable fact. Chosen on the develop situations (568
+attacks of 218 situations, 634 harmless alerts of 224, rightly judged): without those facts no harmless alert
+is held an attack with 0.90, and attacks of 2 situations are held harmless with 0.96."""
+
+_ALONE: Final = 5
+"""Facts that are asked about one at a time, at two questions each; the others are one group."""
+
+Side = Literal["attack", "harmless", "open"]
+_SIDES: Final[Mapping[Verdict, Side]] = {
+    "true_positive": "attack", "benign_positive": "harmless", "false_positive": "harmless", "undetermined": "open",
+}  # fmt: skip
 
 
-def external_groups(incident: Incident, limit: int) -> list[frozenset[str]]:
-    """Ids of external facts by the first part of their path, and all of them together last.
+_NAMES: Final = frozenset({"user", "host", "email"})
+_NAME_KEY: Final = re.compile(
+    r"(?:user|account|principal|log[io]n|actor|caller|requester|host|computer|device|machine|workstation|endpoint|client"
+    r"|agent|owner|mailbox|person|identity|subject|fqdn|alternateid|[a-z]_?by$)[^.]*(?:\.[^.]*){0,2}$|id$", re.I
+)  # fmt: skip
+"""In one of the last three keys of a path: what stands there is called by a name that somebody chose. Or an id, which
+has no spaces in it."""
 
-    At most `limit` groups: what is beyond is masked in one, so that an alert with
-    thousands of fields costs no more.
+
+class Question(NamedTuple):
+    """Facts to mask, and how an answer that differs is put into words."""
+
+    masked: frozenset[str]
+    words: str
+
+
+def forgeable_facts(incident: Incident) -> list[str]:
+    """Ids of the facts whose text an attacker could have chosen, in the alert's order. What is derived goes with them."""
+    named = {id for entity in incident.entities if entity.kind in _NAMES for id in entity.facts}
+    return [fact.id for fact in incident.facts if not fact.inputs and _is_forgeable(fact, named)]
+
+
+def _is_forgeable(fact: Fact, named: Set[str]) -> bool:
+    if fact.trust != "product":
+        return fact.trust == "external"
+    # A name with spaces is recognised as nobody's, and may hold a whole sentence.
+    return fact.id in named or (" " in fact.value.strip() and _NAME_KEY.search(fact.path) is not None)
+
+
+def bare_question(forgeable: Sequence[str]) -> Question:
+    """What is judged without any of them."""
+    return Question(frozenset(forgeable), f"without the {len(forgeable)} facts that an attacker could have chosen")
+
+
+def further_questions(
+    incident: Incident, assessment: Assessment, forgeable: Sequence[str], limit: int
+) -> list[Question]:
+    """At most `limit` more: without what speaks for the verdict, then the weightiest facts one at a time.
+
+    What is beyond the limit is one group, so that an alert with thousands of facts costs no
+    more and none of them is left unasked.
     """
-    by_top: dict[str, list[str]] = {}
-    for fact in incident.facts:
-        if fact.trust == "external":
-            by_top.setdefault(fact.path.split(".", 1)[0], []).append(fact.id)
-    groups = [frozenset(ids) for ids in by_top.values()]
-    if len(groups) > limit - 1:
-        keep = max(0, limit - 2)
-        groups = [*groups[:keep], frozenset().union(*groups[keep:])]
-    if len(groups) > 1:
-        groups.append(frozenset().union(*groups))
-    return groups
-
-
-def _hanging(request: GateRequest, context: GateContext) -> Iterator[str]:
-    """Reasons to lower, the first found first."""
-    threshold = context.settings.risk.thresholds[context.action_class]
-    verdict = request.assessment.verdict
-    assert request.reassess is not None  # noqa: S101  # check() looked
-    for group in external_groups(request.incident, context.settings.counterfactual_groups):
-        again = request.reassess(group)
-        first = min(group)
-        if again.verdict != verdict:
-            yield f"without {len(group)} external facts ({first}, ...) the verdict is {again.verdict}"
-        elif not again.confidence >= threshold:
-            yield f"without {len(group)} external facts ({first}, ...) the confidence is {again.confidence:.3f}"
+    weights = {weight.fact: weight.weight for weight in assessment.weights}
+    sign = -1.0 if _SIDES[assessment.verdict] == "harmless" else 1.0
+    everything = frozenset(forgeable)
+    goes_with = {fact.id for fact in incident.facts if not everything.isdisjoint(fact.inputs)}
+    spoken = frozenset(fact for fact in everything | goes_with if weights.get(fact, 0.0) * sign > 0)
+    found: dict[frozenset[str], Question] = {}
+    if limit > 0 and spoken and not everything <= spoken:
+        found[spoken] = Question(spoken, f"without the {len(spoken)} of them that speak for it")
+    ranked = sorted(forgeable, key=lambda fact: -abs(weights.get(fact, 0.0)))
+    most = min(_ALONE, (limit - len(found)) // 2)
+    groups = [frozenset({fact}) for fact in ranked]
+    if most and len(groups) > most:
+        groups = [*groups[: most - 1], frozenset(ranked[most - 1 :])]
+    if not most or len(groups) < 2:
+        return list(found.values())  # one group left out is what was asked already
+    for group in groups:
+        named = next(iter(group)) if len(group) == 1 else f"{len(group)} lighter ones"
+        found.setdefault(group, Question(group, f"without {named}"))
+        found.setdefault(
+            everything - group, Question(everything - group, f"with {named} alone of what could be forged")
+        )
+    return list(found.values())
 
 
 def check(request: GateRequest, context: GateContext) -> Ruling:
@@ -55,8 +114,50 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
     if context.action_class == "record" or context.so_far != "execute":
         return allow("counterfactual.not_needed", asked=False)
     if request.reassess is None:
-        return Ruling("ask", "counterfactual.unavailable", "the model can't be asked again without the external facts")
-    reason = next(_hanging(request, context), None)
+        return Ruling(
+            "ask", "counterfactual.unavailable", "the model can't be asked again without what an attacker wrote"
+        )
+    forgeable = forgeable_facts(request.incident)
+    if not forgeable:
+        return allow("counterfactual.holds", asked=False)
+    floor = FLOORS[context.action_class]
+    threshold = bound_of(request, context).threshold
+    side = _SIDES[request.assessment.verdict]
+    bare = bare_question(forgeable)
+    (found,) = _ask(request, [bare])
+    certain = certainty(found, side)
+    numbers = {"asked": True, "trusted": round(certain, 4), "floor": floor}
+    reason = _differs(bare, found, side, threshold)
+    if reason is None and not certain >= floor:  # written so that a NaN fails
+        reason = f"{bare.words} it is {side} with probability {certain:.3f} only, {floor:.2f} is needed"
     if reason is None:
-        return allow("counterfactual.holds", asked=True)
-    return Ruling("ask", "counterfactual.hangs_on_external", reason, numbers={"asked": True})
+        limit = context.settings.counterfactual_groups - 1
+        questions = further_questions(request.incident, request.assessment, forgeable, limit)
+        answers = zip(questions, _ask(request, questions), strict=True)
+        reason = next(filter(None, (_differs(asked, told, side, threshold) for asked, told in answers)), None)
+    if reason is None:
+        return allow("counterfactual.holds", **numbers)
+    return Ruling("ask", "counterfactual.hangs_on_external", reason, numbers=numbers)
+
+
+def certainty(assessment: Assessment, side: Side) -> float:
+    """The probability of a side: which kind of harmless it is does not matter here."""
+    return sum(share for verdict, share in assessment.probabilities.items() if _SIDES[verdict] == side)
+
+
+def _ask(request: GateRequest, questions: Sequence[Question]) -> list[Assessment]:
+    """The answers in order; all at once where the asker can (see aegis_agents.model.reask)."""
+    assert request.reassess is not None  # noqa: S101  # check() looked
+    masks = [question.masked for question in questions]
+    together = getattr(request.reassess, "many", None)
+    found: list[Assessment] = together(masks) if together is not None else [request.reassess(m) for m in masks]
+    return found
+
+
+def _differs(question: Question, answer: Assessment, side: Side, threshold: float) -> str | None:
+    """Why this answer does not bear the action; None where it does."""
+    if _SIDES[answer.verdict] != side:
+        return f"{question.words} the verdict is {answer.verdict}"
+    if not answer.confidence >= threshold:
+        return f"{question.words} the confidence is {answer.confidence:.3f}"
+    return None

@@ -5,7 +5,7 @@ that a decision shows each answer. Its rule is that of the first step, in the or
 below, that allows the least.
 
     kill switch → input rails → grounding rails → action rails → Cedar policy →
-    autonomy → risk bound → counterfactual → budget → kill switch again
+    autonomy → risk bound → cost → counterfactual → budget → kill switch again
 
 DESIGN section 7 has the kill switch last; it is looked at first as well, so that
 engaging it also stops what is being decided at that moment.
@@ -17,24 +17,27 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.gate import autonomy as autonomy_step
-from aegis_agents.gate import budget, cedar, counterfactual, killswitch
+from aegis_agents.gate import budget, cedar, cost, counterfactual, killswitch
 from aegis_agents.gate import risk as risk_step
 from aegis_agents.gate.assets import AssetFacts, AssetRegister
 from aegis_agents.gate.autonomy import AutonomyMatrix, check_level
 from aegis_agents.gate.budget import BudgetLimits
 from aegis_agents.gate.cedar import CedarPolicy
 from aegis_agents.gate.context import GateContext, GateSettings, Step
+from aegis_agents.gate.cost_model import CostModel
+from aegis_agents.gate.cost_order import Pricer
 from aegis_agents.gate.request import GateRequest, Number, Ruling, Verb, allow, class_of, lowest
 from aegis_agents.gate.risk import RiskTable
 from aegis_agents.gate.validators import RAILS
 from aegis_agents.gate.validators.runner import GuardrailRunner, crash_refuses
-from aegis_agents.records import CATALOGUE, Decision
+from aegis_agents.records import CATALOGUE, Assessment, Decision, Incident
 
 Mode = Literal["live", "shadow"]
 
@@ -42,10 +45,11 @@ _AFTER_RAILS: Final[Mapping[str, Step]] = {
     "policy": cedar.check,
     "autonomy": autonomy_step.check,
     "risk": risk_step.check,
+    "cost": cost.check,
     "budget": budget.check,
 }
 _ORDER: Final = (
-    "gate", "asset", "kill_switch", "rails", *RAILS, "policy", "autonomy", "risk", "counterfactual", "budget",
+    "gate", "asset", "kill_switch", "rails", *RAILS, "policy", "autonomy", "risk", "cost", "counterfactual", "budget",
     "kill_switch_again",
 )  # fmt: skip
 """The order in which the first lowest answer gives the rule; the user's own validators come before all."""
@@ -64,7 +68,8 @@ class Gate:
     autonomy         the most that any cell of the matrix allows
     matrix           cells of action class or action by asset tier (mapping or TOML file)
     risk             least confidence per action class (see threshold_from_scores)
-    budgets          limits an hour
+    costs            what being wrong costs (mapping or TOML file; the shipped table otherwise)
+    budgets          limits an hour (see BudgetLimits)
     kill_switch      a file whose presence stops everything but records
     assets           the customer's assets, networks and windows (mapping or TOML file)
     is_technique     whether an ATT&CK id exists
@@ -83,6 +88,7 @@ class Gate:
         mode: Mode = "live",
         matrix: Mapping[str, Any] | str | Path | None = None,
         risk: Mapping[str, float] | None = None,
+        costs: Mapping[str, Any] | str | Path | CostModel | None = None,
         budgets: Mapping[str, Any] | BudgetLimits | None = None,
         kill_switch: str | Path | None = None,
         assets: Mapping[str, Any] | str | Path | AssetRegister | None = None,
@@ -101,6 +107,7 @@ class Gate:
             autonomy=check_level(autonomy),
             matrix=AutonomyMatrix.load(matrix),
             risk=RiskTable.load(risk),
+            costs=CostModel.load(costs),
             budgets=BudgetLimits.load(budgets),
             policy=CedarPolicy.load(policy),
             kill_switch=Path(kill_switch) if kill_switch is not None else None,
@@ -109,22 +116,29 @@ class Gate:
         )
         s = self._settings
         checks = [getattr(item, "rail_alias", type(item).__name__) for item in validators]
-        shown = (
-            s.autonomy,
-            s.matrix,
-            s.risk,
-            s.budgets,
-            s.kill_switch,
-            counterfactual_groups,
-            checks,
-            self._assets.digest,
-        )
-        self._version = hashlib.sha256(f"{shown!r} {self._assets.digest}".encode()).hexdigest()[:16]
+        # Sets have no order of their own: two processes must not hash the same settings differently.
+        bounds = (sorted(s.risk.thresholds.items()), sorted(s.risk.given))
+        limits = (s.autonomy, s.matrix, bounds, s.costs.version, s.budgets, s.kill_switch, counterfactual_groups)
+        self._version = hashlib.sha256(f"{(*limits, checks, self._assets.digest)!r}".encode()).hexdigest()[:16]
 
     @property
     def versions(self) -> dict[str, str]:
         """Hashes of the policy text and of the other settings, as every decision records them."""
         return {"policy": self._settings.policy.version, "gate": self._version}
+
+    @property
+    def settings(self) -> GateSettings:
+        """What it decides by, as it was checked when it was built."""
+        return self._settings
+
+    @property
+    def assets(self) -> AssetRegister:
+        """The customer's assets and windows."""
+        return self._assets
+
+    def pricer(self, incident: Incident, assessment: Assessment, now: datetime) -> Pricer:
+        """What says which of an incident's proposals are worth their cost, best first."""
+        return Pricer(self._settings.costs, assessment, lambda target: self._assets.look_up(incident, target, now).tier)
 
     def decide(self, request: GateRequest) -> Decision:
         """What may happen with the proposed action. Never raises for what the request holds: it refuses."""
@@ -141,8 +155,7 @@ class Gate:
         try:
             asset = self._assets.look_up(request.incident, request.action.target, request.now)
             context = replace(context, asset=asset)
-            shown = {"tier": asset.tier, "groups": " ".join(sorted(asset.groups)), "window": asset.window_name}
-            rulings["asset"] = allow("asset.known", **shown)
+            rulings["asset"] = allow("asset.known", **asset.shown())
         except Exception as error:  # noqa: BLE001  # an asset that can't be looked up may be a protected one
             rulings["asset"] = Ruling("refuse", "asset.crashed", f"the look-up failed with {type(error).__name__}")
         take("kill_switch", partial(killswitch.check, request, context))
@@ -180,7 +193,11 @@ class Gate:
         elif verb == "ask" and request.approvals >= needed:
             verb, reason = "execute", f"approved by {', '.join(sorted(set(request.approved_by)))} ({rule})"
             rule = "gate.approved"
-        inputs: dict[str, Number] = {"mode": self.mode, "approvals": request.approvals, "approvals_needed": needed}
+        inputs: dict[str, Number] = {
+            "mode": self.mode, "approvals": request.approvals, "approvals_needed": needed,
+            "verdict": request.conclusion.verdict, "confidence": request.conclusion.confidence,
+            "severity": request.conclusion.severity,
+        }  # fmt: skip
         for name in names:
             inputs[name] = rulings[name].ceiling
             inputs[f"{name}.rule"] = rulings[name].rule

@@ -2,15 +2,19 @@
 
 It needs nothing of the service: `touch` engages it, also when the service hangs
 or is being attacked, and it is read anew for every decision, before and after
-everything else.
+everything else. `stopper` is for the write path, which asks once more between the
+decision and the effect. A person may take back what was done while it is engaged;
+nothing lifts itself then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aegis_agents.gate.request import GateRequest, Ruling, allow
+from aegis_agents.gate.request import GateRequest, Ruling, allow, class_of
+from aegis_agents.records import CATALOGUE, ActionName
 
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
@@ -27,6 +31,17 @@ def engaged(path: Path | None) -> bool:
     except OSError:  # no permission, a loop, a parent that is no folder any more
         return True
     return True
+
+
+def stopper(path: Path | None) -> Callable[[ActionName], str]:
+    """What answers why an action must not be done at this moment; "" while it may."""
+
+    def stopped(action: ActionName) -> str:
+        if class_of(CATALOGUE[action]) == "record" or not engaged(path):
+            return ""
+        return f"the kill switch {path} is engaged"
+
+    return stopped
 
 
 def check(request: GateRequest, context: GateContext) -> Ruling:

@@ -60,9 +60,10 @@ def allow(rule: str, **numbers: Number) -> Ruling:
 class Usage(Record):
     """What was done in the last hour, as the journal knows it.
 
-    `by_class` counts executed actions per ActionClass; `by_tier` counts those that
-    are not records per asset tier, `by_group` the same per asset group; `targets` are the distinct targets that they
-    touched ("host:web-01"); `failed` and `undone` count actions that ended so.
+    `by_class` counts executed actions per ActionClass, closed alerts apart from records; `by_tier`
+    counts contain and destroy actions per asset tier, `by_group` the same per asset group; `targets`
+    are the distinct targets that they touched ("host:web-01"); `failed` and `undone` count actions that
+    ended so.
     """
 
     by_class: dict[ActionClass, int] = Field(default_factory=dict)
@@ -76,9 +77,10 @@ class Usage(Record):
 class GateRequest(Record):
     """One proposed action, with all that the gate may look at.
 
-    `now` is an aware time (naive is an error); `usage` None means that the journal
-    could not say, and a person decides; `earned` is what reviewed decisions have unlocked; `reassess` asks the fast model again with
-    the given facts masked; `approved_by` names the authenticated persons who said yes already.
+    `now` is an aware time (naive is an error); `usage` None means that the journal could not say,
+    and a person decides; `earned` is what reviewed decisions have unlocked; `left` is the share of the
+    attack, 0..1, that earlier actions of the incident leave; `reassess` asks the fast model again with the
+    given facts masked; `approved_by` names the authenticated persons who said yes already.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -91,6 +93,7 @@ class GateRequest(Record):
     versions: dict[str, str] = Field(default_factory=dict)
     usage: Usage | None = None
     earned: EarnedAutonomy = NOTHING_EARNED
+    left: float = Field(default=1.0, ge=0, le=1)
     reassess: Callable[[frozenset[str]], Assessment] | None = None
     approved_by: tuple[str, ...] = ()
 

@@ -2,8 +2,9 @@
 
 Thresholds come from labelled outcomes by Learn then Test (Angelopoulos, Bates,
 Candès, Jordan, Lei 2021, arXiv:2110.01052) with exact binomial tails, which is the
-Clopper-Pearson upper bound (1934) used as a test. Without such data the threshold
-is above 1, and a person decides.
+Clopper-Pearson upper bound (1934) used as a test. Where the user names no threshold,
+that of the cell's reviewed decisions is taken (see gate.earned); without such data the
+threshold is above 1, and a person decides.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aegis_agents.errors import SettingsError
+from aegis_agents.gate.autonomy import level_of
 from aegis_agents.gate.request import ACTION_CLASSES, ActionClass, GateRequest, Ruling, allow
+from aegis_agents.records import AUTONOMY_LEVELS
 
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
@@ -32,36 +35,61 @@ STARTS: Final = (0.99, 0.95, 0.9, 0.8)
 
 @dataclass(frozen=True)
 class RiskTable:
-    """The least confidence at which each class of action may go without a person."""
+    """The least confidence at which each class of action may go without a person; `given` are the user's own."""
 
     thresholds: Mapping[ActionClass, float]
+    given: frozenset[ActionClass] = frozenset()
 
     @classmethod
     def load(cls, source: Mapping[str, float] | None) -> RiskTable:
         """The table, with the shipped thresholds where the user names none; SettingsError for unknown or negative."""
         thresholds: dict[ActionClass, float] = dict.fromkeys(ACTION_CLASSES, NEVER)
         thresholds["record"] = 0.0  # a record rests on no verdict: it is how a person is told
+        given: set[ActionClass] = set()
         for name, value in (source or {}).items():
             if name not in thresholds:
                 raise SettingsError(f"risk.{name}: no such class; classes are {', '.join(ACTION_CLASSES)}")
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= NEVER:
                 raise SettingsError(f"risk.{name}: {value!r} is no threshold; give 0 to 1, or {NEVER} for never")
-            thresholds[next(known for known in ACTION_CLASSES if known == name)] = float(value)
-        return cls(thresholds)
+            named = next(known for known in ACTION_CLASSES if known == name)
+            thresholds[named] = float(value)
+            given.add(named)
+        return cls(thresholds, frozenset(given))
+
+
+class Bound(NamedTuple):
+    """The least confidence for acting alone, and the rule that it comes from."""
+
+    threshold: float
+    rule: str
+
+
+def bound_of(request: GateRequest, context: GateContext) -> Bound:
+    """The threshold for this action: the user's own, else that of what was earned, else the shipped one.
+
+    What was earned holds up to the level at which it was earned: a user who sets more needs a threshold too.
+    """
+    table, name = context.settings.risk, context.action_class
+    if name not in table.given:
+        earned = request.earned.find(context.spec.name, name, context.asset.tier)
+        _, level = level_of(request, context)
+        if earned is not None and AUTONOMY_LEVELS.index(level) <= AUTONOMY_LEVELS.index(earned.level):
+            return Bound(earned.threshold, "risk.earned")
+    return Bound(table.thresholds[name], f"risk.{name}")
 
 
 def check(request: GateRequest, context: GateContext) -> Ruling:
-    """Lower to ask where the calibrated confidence is below the class's threshold."""
-    threshold = context.settings.risk.thresholds[context.action_class]
+    """Lower to ask where the calibrated confidence is below the threshold."""
+    threshold, rule = bound_of(request, context)
     confidence = request.conclusion.confidence
     numbers = {"confidence": confidence, "threshold": threshold}
     if confidence >= threshold:  # written so that a NaN fails
-        return allow(f"risk.{context.action_class}", **numbers)
+        return allow(rule, **numbers)
     if threshold > 1:
         reason = f"no calibration data bounds the error of {context.action_class} actions"
     else:
         reason = f"confidence {confidence:.3f} is below the bound {threshold:.3f}"
-    return Ruling("ask", f"risk.{context.action_class}", reason, numbers=numbers)
+    return Ruling("ask", rule, reason, numbers=numbers)
 
 
 def binomial_cdf(errors: int, trials: int, rate: float) -> float:

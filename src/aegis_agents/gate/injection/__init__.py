@@ -4,6 +4,6 @@ A sign only lowers what may be done alone, so a miss costs one of several defenc
 (text never chooses action, target or rule anyway) and a false alarm costs a person's look.
 """
 
-from aegis_agents.gate.injection.detect import Sign, find_signs
+from aegis_agents.gate.injection.detect import Sign, find_signs, find_split
 
-__all__ = ["Sign", "find_signs"]
+__all__ = ["Sign", "find_signs", "find_split"]

@@ -104,6 +104,25 @@ STRONG: Final[Mapping[str, tuple[str, ...]]] = {
         r"\b(?:ignor|oubli)(?:e|ez|er)\b (?:\w+ ){0,3}?(?:instructions?|consignes|règles|directives)\b",
         r"\b(?:ignor[ae]|olvid[ae]|dimentic[ah]\w*|ignori)\b (?:\w+ ){0,3}?(?:instrucciones|reglas|istruzioni|regole"
         r"|direttive)\b",
+        r"\b(?:vergiss|vergessen sie|oublie[rz]?|olvida|dimentica|esque[cç]a|vergeet|zapomnij|glöm|forget)\b (?:\w+,? ){0,4}?"
+        r"(?:alles|tout|todo|tutto|tudo|regeln|règles|consignes|reglas|regole|regras|regels|zasad\w*|regler|rules)\b",
+        r"\b(?:ignor(?:e|ar)|desconsidere)\b (?:\w+ ){0,3}?(?:instruções|regras|diretrizes)\b",
+        r"\bnegeer\b (?:\w+ ){0,3}?(?:instructies|regels|aanwijzingen|richtlijnen)\b",
+        r"\b(?:zignoruj|pomiń)\b (?:\w+ ){0,3}?(?:instrukcj\w*|zasad\w*|polece\w*|wytyczn\w*)",
+        r"\bignorera\b (?:\w+ ){0,3}?(?:instruktion\w*|regler\w*|riktlinje\w*)",
+        r"(?:игнорируй|проигнорируй|игнорируйте|забудь|забудьте)\b (?:\w+ ){0,3}?(?:инструкци\w*|правил\w*|указани\w*)",
+        r"(?:talimat|kural|yönerge)\w*\b (?:\w+ ){0,2}?(?:yok say|unut|görmezden gel|dikkate alma)",
+        r"(?:忽略|无视|忘记|忘掉)[^。.\n]{0,14}?(?:指令|指示|规则|提示)|(?:指示|命令|ルール|規則)[^。.\n]{0,8}?(?:無視|忘れ)",
+        r"(?:تجاهل|انس|انسى)\b (?:\w+ ){0,2}?(?:التعليمات|تعليمات|قواعد|القواعد|قواعدك|الأوامر)",
+        r"(?:निर्देश\S*|नियम\S*) (?:\S+ ){0,2}?(?:अनदेखा|अनदेखी|नज़रअंदाज़|भूल)",
+        r"\b(?:cancel|revoke|drop|discard)\b (?:\w+ ){0,2}?(?:your|earlier|previous|prior) (?:\w+ ){0,2}?"
+        r"(?:instructions?|directives?|guidelines|orders)\b",
+        r"\b(?:your|deine|vos|tus|le tue) (?:rules|regeln|règles|reglas|regole) (?:have|haben|ont|han|sono)\b",
+        r"\b(?:neue|nouvelles|nuevas|nuove|novas|nieuwe) (?:system-?)?(?:anweisungen|instructions|instrucciones|istruzioni"
+        r"|instruções|instructies)\b\W{0,3}:",
+        r"\bwithout (?:any |all )?(?:safety|content|ethical) (?:guidelines|rules|filters?|polic(?:y|ies)|restrictions)\b",
+        r"\b(?:ohne|sans|sin|senza|sem) (?:jegliche |aucune? |ninguna? |alcuna? )?(?:einschränkung\w*|einschraenkung\w*"
+        r"|restrictions?|restricciones|restrizioni|restrições)\b",
         r"\byou are (?:now|no longer)\b.{0,40}?\b(?:in|an?|the|free|unrestricted|dan)\b.{0,30}?\b(?:mode|restrict"
         r"|unrestricted|"
         r"rules|assistant|dan|free)",
@@ -114,6 +133,7 @@ STRONG: Final[Mapping[str, tuple[str, ...]]] = {
         r"[\"'](?:tool|tool_name|tool_calls?|function|function_call|name"
         r"|action)[\"']\s{0,3}:\s{0,3}[\"'\[{][^\n]{0,120}?"
         r"[\"'](?:arguments|args|parameters|input|target)[\"']\s{0,3}:",
+        rf"\b(?:tool|function)_call\b.{{0,20}}?\b(?:{_ACTIONS})\b",
         rf"\b(?:call|invoke|run|execute|trigger|perform|use)\b (?:the )?(?:tool |function |action "
         rf")?[\"'`]?(?:{_ACTIONS})\b",
         rf"\baction\s{{0,2}}[=:]\s{{0,2}}[\"']?(?:{_ACTIONS})\b",
@@ -141,6 +161,9 @@ STRONG: Final[Mapping[str, tuple[str, ...]]] = {
         r"|systemanweisungen"
         r"|instructions système|prompt système|instrucciones del sistema|prompt de[l]? sistema|istruzioni di sistema"
         r"|prompt di sistema)",
+        r"\b(?:what are|tell me|give me|show me|list|rassemble|collect)\b.{0,30}?\b(?:your (?:hidden|exact|secret|original|initial)"
+        r" (?:\w+ )?(?:instructions?|prompt|rules)|the (?:exact |full )?instructions you (?:were|have been) given)",
+        r"\b(?:operating|exact|full|initial) instructions you (?:were|have been) given\b",
         r"\bwords? (?:above|before)\b.{0,15}?\bstarting with\b|\bword for word\b.{0,40}?\b(?:prompt|instructions)\b",
     ),
     "planting memory": (
@@ -164,10 +187,11 @@ STRONG: Final[Mapping[str, tuple[str, ...]]] = {
         r"|disregard)\b[^\"']{0,20}[\"'].{0,200}?\bauthoritative\b",
     ),
     "hiding evidence": (
+        r"\b(?:leave|keep) (?:\w+ ){1,4}?(?:out of|from) your (?:\w+ )?(?:summary|report|verdict|rationale|assessment)\b",
         rf"\b(?:{_LOOSE}|you)\b.{{0,20}}?\b(?:may|must|should|do|shall|can) ?not\b (?:\w+ ){{0,3}}?(?:store|cite"
         rf"|mention|report|log|use|"
         rf"show|include)\b",
-        r"\btreat (?:the |these |all )?(?:fields?|values?|evidence) as (?:empty|missing|deprecated|null)\b",
+        r"\btreat (?:the |these |all |this )?(?:fields?|values?|evidence) (?:\w+ )?as (?:empty|missing|deprecated|null)\b",
         r"\b(?:decode|translate|decrypt)\b.{0,40}?\b(?:follow|obey|execute it|do (?:exactly )?what it says)\b",
         r"\b(?:include|append|add|insert|mention)\b.{0,60}?\b(?:in|to|into|of) your (?:\w+ )?(?:summary|verdict"
         r"|rationale|assessment"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aegis_agents.gate.injection import find_signs
+from aegis_agents.gate.injection import find_signs, find_split
 from aegis_agents.gate.request import GateRequest, Ruling, Verb, allow
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
         if signs:
             reason = f"fact {fact.id} looks like {signs[0].intent} ({signs[0].via})"
             return _lower(context, "injection.signs", reason, fact.id)
+    if split := find_split(fact.value for fact in request.incident.facts if fact.trust == "external"):
+        reason = f"external fields read together look like {split[0].intent} ({split[0].via})"
+        return _lower(context, "injection.split", reason)
     return allow("injection.none", characters=read)
 
 
-def _lower(context: GateContext, rule: str, reason: str, fact_id: str) -> Ruling:
+def _lower(context: GateContext, rule: str, reason: str, fact_id: str = "") -> Ruling:
     ceiling: Verb = "execute" if context.spec.name == "open_ticket" else "ask"
     return Ruling(ceiling, rule, reason, numbers={"fact": fact_id})

@@ -15,6 +15,8 @@ from aegis_agents.gate.request import GateRequest, Ruling, allow
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
 
+_ROUNDING = 1e-6
+
 
 def check(request: GateRequest, context: GateContext) -> Ruling:
     """Refuse an action or a conclusion that does not have its form, or whose numbers are out of range."""
@@ -33,4 +35,7 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
     ):
         if not 0.0 <= confidence <= 1.0:  # written so that a NaN fails
             return Ruling("refuse", "schema.invalid", f"{name}.confidence: must lie in 0..1")
+    shares = request.assessment.probabilities.values()
+    if not all(0.0 <= share <= 1.0 for share in shares) or sum(shares) > 1.0 + _ROUNDING:
+        return Ruling("refuse", "schema.invalid", "assessment.probabilities: must lie in 0..1 and sum to 1 at most")
     return allow("schema.valid")
