@@ -56,13 +56,16 @@ def open_gate(settings: Settings, intel: Intel | None) -> Gate:
     from aegis_agents.gate import Gate
     from aegis_agents.gate.gate import looks_like_technique
 
-    limits = {} if settings.max_actions_per_hour is None else {"actions_per_hour": settings.max_actions_per_hour}
+    limits = dict(settings.budgets)
+    if settings.max_actions_per_hour is not None:
+        limits["actions_per_hour"] = settings.max_actions_per_hour
     return Gate(
         settings.policy,
         autonomy=settings.autonomy,
         mode=settings.mode,
         matrix=settings.matrix,
         risk=settings.risk,
+        costs=settings.costs,
         budgets=limits,
         kill_switch=settings.kill_switch_file,
         assets=settings.assets,
@@ -70,13 +73,28 @@ def open_gate(settings: Settings, intel: Intel | None) -> Gate:
     )
 
 
+def open_store(settings: Settings) -> Store:
+    """Intake, journal and ledger, with a signer that is not loaded before a checkpoint is due."""
+    from aegis_agents.ledger.opening import open_store as open_at
+    from aegis_agents.ledger.signing import Signer
+
+    key = settings.ledger_key or settings.home / "ledger.key"
+    signer = Signer(key, every=settings.ledger_every, copies=settings.ledger_copies)
+    database = settings.database.get_secret_value() if settings.database else None
+    return open_at(database, settings.home, schema=settings.database_schema, signer=signer)
+
+
 def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) -> WritePath:
     """The write path over the user's connectors, those that settings ask for, and the outbox for the rest."""
     from aegis_agents.gate import redact
+    from aegis_agents.gate.killswitch import stopper
     from aegis_agents.tools import NftablesConnector, OutboxConnector, WebhookConnector, WritePath, assign
+    from aegis_agents.tools.connectors.config import load_connectors
     from aegis_agents.tools.lifetimes import Lifetimes
 
     found = list(own)
+    if settings.connectors:
+        found += load_connectors(settings.connectors, settings.connector_secrets)
     if settings.webhook_url:
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
         found.append(WebhookConnector(settings.webhook_url, secret))
@@ -84,7 +102,8 @@ def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) 
         found.append(NftablesConnector(never=settings.nftables_never))
     outbox = OutboxConnector(settings.home / "outbox")
     lifetimes = Lifetimes.load(settings.lifetimes, settings.undo_window)
-    return WritePath(store, assign(found, fallback=outbox), redact=redact, lifetimes=lifetimes)
+    stopped = stopper(settings.kill_switch_file)
+    return WritePath(store, assign(found, fallback=outbox), redact=redact, lifetimes=lifetimes, stopped=stopped)
 
 
 def open_context(
@@ -92,6 +111,7 @@ def open_context(
     llm: BaseChatModel | None,
 ) -> Context:  # fmt: skip
     """What the agents work with; what is not given is opened as settings say."""
+    from aegis_agents.agents.earning import Earning, rule_from
     from aegis_agents.context import Context
     from aegis_agents.feeding import FeedClock
 
@@ -109,4 +129,5 @@ def open_context(
         memory_strength=settings.memory_strength,
         indicator_strength=settings.indicator_strength,
         feed_times=FeedClock(settings),
+        earned=Earning(store, rule_from(settings)).of(model.version),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from aegis_agents.gate import Gate
+from aegis_agents.gate.earned.cells import NOTHING_EARNED, EarnedAutonomy
 from aegis_agents.intel import Intel
 from aegis_agents.ledger import Store
 from aegis_agents.model import IncidentModel
@@ -36,6 +38,8 @@ class Context:
     """Most that established indicators add to an attack, in log-odds."""
     feed_times: Callable[[], FeedTimes] = FeedTimes
     """What ages of indicators are measured by."""
+    earned: Callable[[datetime], EarnedAutonomy] = lambda _: NOTHING_EARNED
+    """What reviewed decisions have unlocked at a time."""
 
     @property
     def versions(self) -> dict[str, str]:

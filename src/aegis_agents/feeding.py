@@ -56,7 +56,8 @@ def snapshots_named(store: Store) -> set[str]:
     after = 0
     while entries := store.entries(after=after):
         for entry in entries:
-            for pinned in (entry.body.get("pins"), entry.body.get("versions")):
+            body = entry.body or {}  # None: removed by retention
+            for pinned in (body.get("pins"), body.get("versions")):
                 if isinstance(pinned, dict) and SNAPSHOT_ID.fullmatch(str(pinned.get("intel"))):
                     found.add(str(pinned["intel"]))
         after = entries[-1].seq

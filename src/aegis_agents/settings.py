@@ -36,8 +36,24 @@ class Settings(BaseSettings):
     """A TOML file that names protected groups of assets."""
     risk: dict[str, float] = {}
     """Least confidence for acting alone, by action class (contain, destroy, close_alert)."""
+    costs: Path | None = None
+    """A TOML file that says what being wrong costs (docs/gate.md); the shipped figures otherwise."""
+    budgets: dict[str, Any] = {}
+    """Limits an hour: actions_per_hour, closings_per_hour, per_tier, per_group, blast_radius ... (docs/gate.md)."""
     max_actions_per_hour: int | None = Field(default=None, ge=0)
-    """Overrides the shipped budget of containing actions an hour."""
+    """Short for budgets.actions_per_hour."""
+    earn: Literal["off", "act_undo", "act"] = "off"
+    """The highest level that reviewed decisions may unlock (docs/autonomy.md)."""
+    earn_error: float = Field(default=0.01, gt=0, le=0.05)
+    """Most wrong actions, as a share, for the level act."""
+    earn_error_undo: float = Field(default=0.02, gt=0, le=0.05)
+    """The same for act_undo, which lifts itself."""
+    earn_doubt: float = Field(default=0.05, gt=0, le=0.05)
+    """Most probability that any cell that errs more is ever let through."""
+    blind_share: float = Field(default=0.3, ge=0, le=1)
+    """Least share of reviews by people who did not see what Aegis thought."""
+    review_days: float = Field(default=30.0, gt=0)
+    """Days without a review after which a cell asks again."""
     kill_switch: Path | None = None
     """While this file is there, nothing is done (default: `home`/KILL)."""
     lifetimes: dict[str, float] = {}
@@ -87,6 +103,20 @@ class Settings(BaseSettings):
     """Where tickets and notifications go; without it they go to the outbox in `home`."""
     webhook_secret: SecretStr | None = None
     """Signs what is sent to the webhook."""
+    database: SecretStr | None = None
+    """PostgreSQL for the ledger, the journal and checkpoints ("postgresql://..."); without it SQLite in `home`."""
+    database_schema: str = "aegis"
+    """The PostgreSQL schema that holds the tables; several ledgers can live in one database."""
+    ledger_key: Path | None = None
+    """The Ed25519 key that signs the ledger's checkpoints (default: `home`/ledger.key, made at first use)."""
+    ledger_every: int = Field(default=100, ge=1)
+    """Entries after which a checkpoint is signed."""
+    ledger_copies: Path | None = None
+    """A file or folder elsewhere that every checkpoint is also written to."""
+    connectors: Path | None = None
+    """A TOML file that names the systems that act (docs/connectors.md)."""
+    connector_secrets: dict[str, SecretStr] = {}
+    """Secrets of connectors that should not stand in that file, as "name.parameter"."""
     nftables: bool = False
     """Block addresses with this host's nftables (needs root)."""
     nftables_never: tuple[str, ...] = ()

@@ -13,19 +13,28 @@ import typer
 from rich.console import Console
 
 from aegis_agents._version import __version__
+from aegis_agents.cli.charter import print_charter
+from aegis_agents.cli.connectors import connectors_app
 from aegis_agents.cli.evaluate import evaluate_model
 from aegis_agents.cli.intel import intel_app
+from aegis_agents.cli.ledger import ledger_app
 from aegis_agents.cli.model import model_app
 from aegis_agents.cli.people import add_commands
-from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
+from aegis_agents.cli.redteam import redteam
+from aegis_agents.cli.report import report
+from aegis_agents.cli.review import autonomy_app, review_app
+from aegis_agents.cli.simulate import backtest, simulate
+from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, spoken_errors
 from aegis_agents.cli.train import train_app
 
 app = typer.Typer(help="Triage, intelligence, reasoning and approval for security incidents.", no_args_is_help=True, add_completion=False)  # fmt: skip
-ledger_app = typer.Typer(help="The tamper-evident record of everything decided and done.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(intel_app, name="intel")
 app.add_typer(model_app, name="model")
 app.add_typer(train_app, name="train")
+app.add_typer(review_app, name="review")
+app.add_typer(autonomy_app, name="autonomy")
+app.add_typer(connectors_app, name="connectors")
 add_commands(app)
 
 
@@ -84,6 +93,11 @@ def formats() -> None:
 
 
 app.command("eval")(evaluate_model)
+app.command()(simulate)
+app.command()(backtest)
+app.command()(report)
+app.command()(redteam)
+app.command("charter")(print_charter)
 
 
 @app.command()
@@ -93,27 +107,6 @@ def demo() -> None:
 
     with spoken_errors():
         run_demo(Console())
-
-
-@ledger_app.command()
-def verify(settings: SettingsFile = None) -> None:
-    """Check the whole chain; exit code 3 if it was altered."""
-    with spoken_errors(), open_aegis(settings) as aegis:
-        found = aegis.store.verify()
-        typer.echo(f"ledger whole: {found.entries} entries, head {found.head}")
-
-
-@ledger_app.command()
-def show(
-    incident: Annotated[str | None, typer.Option("--incident", help="Only this incident.")] = None,
-    after: Annotated[int, typer.Option("--after", help="Entries after this number.")] = 0,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
-    settings: SettingsFile = None,
-) -> None:
-    """Print entries as JSON Lines."""
-    with spoken_errors(), open_aegis(settings) as aegis:
-        for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit):
-            print_json(entry.model_dump(mode="json"))
 
 
 def main() -> None:

@@ -59,9 +59,17 @@ def deny(action_id: str, by: Said = None, reason: _Reason = "", settings: Settin
     _answer("deny", action_id, settings, by=by, reason=reason)
 
 
-def undo(action_id: str, by: Said = None, settings: SettingsFile = None) -> None:
+def undo(
+    action_id: str,
+    by: Said = None,
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="It should not have been done: Aegis may not do the like alone any more.")
+    ] = False,
+    reason: _Reason = "",
+    settings: SettingsFile = None,
+) -> None:
     """Take an action back."""
-    _answer("undo", action_id, settings, by=by)
+    _answer("undo", action_id, settings, by=by, wrong=wrong, reason=reason)
 
 
 def keep(action_id: str, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +58,17 @@ def _weigh(stance: NDArray[np.float32]) -> NDArray[np.float64]:
     shares = _softmax(stance)
     weights: NDArray[np.float64] = shares[:, :, _ATTACK] - shares[:, :, _AUTHORISED] - shares[:, :, _WRONG]
     return weights
+
+
+def _runs(order: list[int], lengths: list[int]) -> Iterator[list[int]]:
+    """Cut an order by length into runs of at most 32 in which padding adds little."""
+    start = 0
+    for at, i in enumerate(order):
+        if at - start == 32 or lengths[i] > 1.25 * lengths[order[start]] + 4:
+            yield order[start:at]
+            start = at
+    if order:
+        yield order[start:]
 
 
 class FastModel:
@@ -117,6 +128,22 @@ class FastModel:
     def assess(self, incident: Incident, *, masked: Set[str] = frozenset()) -> Assessment:
         """Judge one incident; see IncidentModel.assess."""
         return self._judge([self._prepare(incident, masked)])[0]
+
+    def assess_masked(self, incident: Incident, masks: Sequence[Set[str]]) -> list[Assessment]:
+        """As `assess` with each of these masks, in order: read and encoded once, and judged together."""
+        pieces, skipped = read(incident)
+        vectors = self._encoder.encode([p.text for p in pieces])
+        prepared = []
+        for masked in masks:
+            hidden = incident.resting_on(masked) if masked else frozenset[str]()
+            kept = [i for i, p in enumerate(pieces) if p.fact not in hidden]
+            prepared.append(_Input([pieces[i] for i in kept], vectors[kept], skipped))
+        # Those of a length together: the head's time grows with the longest of a run.
+        order = sorted(range(len(prepared)), key=lambda i: len(prepared[i].pieces))
+        found: dict[int, Assessment] = {}
+        for run in _runs(order, [len(item.pieces) for item in prepared]):
+            found.update(zip(run, self._judge([prepared[i] for i in run]), strict=True))
+        return [found[i] for i in range(len(prepared))]
 
     def assess_many(self, incidents: Sequence[Incident]) -> list[Assessment]:
         """Judge several, in order; facts that they share are encoded once."""

@@ -22,6 +22,8 @@ PIECE_CHARS = 220
 """About 64 tokens: the encoder's time grows with the longest text of a batch."""
 MAX_PIECES = 12
 """Of one fact; a longer value keeps its beginning and its end, where commands hide what they do."""
+MAX_CHARS, LEAST_CHARS = 60_000, 60
+"""Of a whole alert, some five seconds on two cores; where there is more, each fact's beginning is read, so much at least."""
 
 TRUST_INDEX: dict[Trust, int] = {"external": 0, "product": 1, "organization": 2}
 DERIVED_INDEX = 3
@@ -181,4 +183,16 @@ def read(incident: Incident) -> tuple[list[Piece], int]:
             continue
         name, trust = field_name(fact.path), DERIVED_INDEX if fact.derived else TRUST_INDEX[fact.trust]
         pieces += [Piece(fact.id, f"{name}: {part}", trust, part) for part in _pieces(plain_value(said(fact)))]
-    return pieces, skipped
+    return _within_bounds(pieces), skipped
+
+
+def _within_bounds(pieces: list[Piece]) -> list[Piece]:
+    """All pieces, or where there is too much to read in seconds the beginning of each fact: none is left out."""
+    if sum(len(piece.text) for piece in pieces) <= MAX_CHARS:
+        return pieces
+    first = {piece.fact: piece for piece in reversed(pieces)}
+    room = max(LEAST_CHARS, MAX_CHARS // len(first))
+    return [
+        piece._replace(text=piece.text[:room], value=piece.value[:room])
+        for piece in pieces if first[piece.fact] is piece
+    ]  # fmt: skip

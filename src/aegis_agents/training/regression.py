@@ -23,8 +23,8 @@ def confirmed_examples(store: Store, *, kept_back: bool) -> list[Example]:
     """The cases that a person confirmed, latest word first: those kept back for judging, or those to learn from."""
     words = {
         e.incident_id: e.body["verdict"]
-        for e in store.entries(limit=1_000_000)
-        if e.kind == CONFIRMED and e.incident_id
+        for e in store.entries(kind=CONFIRMED, limit=1_000_000)
+        if e.incident_id and e.body
     }
     found = []
     for incident_id, verdict in words.items():

@@ -1,0 +1,1 @@
+"""What lets somebody rely on Aegis: charter, compliance report, simulation, backtest, red team."""
