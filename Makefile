@@ -45,7 +45,7 @@ demo: $(VENV)/.core  ## investigate five example alerts, approve an action, veri
 	@$(BIN)/aegis demo
 
 test: $(VENV)/.dev  ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-model: $(VENV)/.train  ## run the tests that train, quantise or load a language model (installs torch)
 	@$(BIN)/python -m pytest tests/training tests/model tests/evaluation tests/cli/test_cli_model.py tests/graph/test_endpoint.py tests/evals/test_retrieval.py
