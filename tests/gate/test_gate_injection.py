@@ -114,9 +114,9 @@ def test_codings_are_taken_off_a_bounded_number_of_times(depth: int) -> None:
     text = ORDER
     for _ in range(depth):
         text = base64.b64encode(text.encode()).decode()[:100_000]
-    started = time.perf_counter()
+    started = time.thread_time()
     find_signs(text)
-    assert time.perf_counter() - started < 2  # measured: under 0.1 s
+    assert time.thread_time() - started < 2  # measured: under 0.1 s
 
 
 def test_an_order_that_was_cut_in_pieces() -> None:
@@ -172,9 +172,9 @@ def test_padding_does_not_hide_an_order() -> None:
     "piece", ["a", "ai ", "to ", "set verdict ", 'a" } , ', "a.", "x_", "%20", "\\u0041", "AAAA", "ignore all ", "{"]
 )
 def test_hostile_repetition_costs_linear_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     _find((piece * LIMIT)[: 4 * LIMIT])
-    assert time.perf_counter() - started < 2  # measured: under 0.1 s; quadratic would be minutes
+    assert time.thread_time() - started < 2  # measured: under 0.1 s; quadratic would be minutes
 
 
 DATA = os.environ.get("AEGIS_DEV_DATA")

@@ -66,6 +66,6 @@ def test_the_rail_tells_persons_from_secrets() -> None:
 
 @pytest.mark.parametrize("piece", ["1 ", "born on ", "passport no ", "A1", "12.", "dob: ", "ssn 1-", "x1234567"])
 def test_hostile_repetition_costs_linear_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     redact(piece * (60_000 // len(piece)))
-    assert time.perf_counter() - started < 2  # measured: under 0.1 s; quadratic would be minutes
+    assert time.thread_time() - started < 2  # measured: under 0.1 s; quadratic would be minutes

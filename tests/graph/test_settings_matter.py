@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aegis_agents import Aegis
-from aegis_agents.errors import PolicyError
+from aegis_agents.errors import PolicyError, SettingsError
 from aegis_agents.feeding import configured
 from aegis_agents.settings import load_settings
 from tests.graph.conftest import ATTACK
@@ -119,3 +119,59 @@ def test_feeds_and_their_secrets_come_from_settings(
     assert feed.token.get_secret_value() == "Bearer s3cret"
     assert "s3cret" not in repr(settings) + repr(feed)
     assert [s.feed for s in make(feeds=tmp_path / "feeds.toml").syncer().status()] == ["partner"]
+
+
+def test_checkpoints_are_signed_after_so_many_entries_with_the_key_of_the_settings(make: Make, tmp_path: Path) -> None:
+    key, copies = tmp_path / "elsewhere" / "own.key", tmp_path / "copies"
+    copies.mkdir()
+    aegis = make(ledger_every=2, ledger_key=key, ledger_copies=copies)
+    aegis.investigate(ATTACK)
+    found = aegis.store.verify()
+    assert found.checkpoints > 0
+    assert found.unsigned < 2
+    assert key.exists()
+    assert not (tmp_path / "ledger.key").exists()
+    assert any(copies.iterdir())
+
+
+def test_without_it_a_hundred_entries_may_be_unsigned(make: Make, tmp_path: Path) -> None:
+    aegis = make()
+    aegis.investigate(ATTACK)
+    assert aegis.store.verify().checkpoints == 0
+    aegis.close()  # what is new is signed at the end
+    assert make().store.verify().checkpoints == 1
+    assert (tmp_path / "ledger.key").exists()
+
+
+def test_budgets_of_the_settings_reach_the_gate(make: Make) -> None:
+    for limit, rule in ((0, "budget.hour"), (5, "budget.left")):
+        aegis = make(budgets={"actions_per_hour": limit})
+        case = aegis.investigate(ATTACK | {"event_id": f"b-{limit}"})
+        block = next(a for a in case.actions if a.action == "block_ip")
+        assert aegis.store.action(block.action_id).decision.inputs["budget.rule"] == rule
+
+
+def test_costs_of_the_settings_reach_the_gate(make: Make, tmp_path: Path) -> None:
+    costs = tmp_path / "costs.toml"
+    costs.write_text("[outage.block_ip]\nstandard = 99999\n")
+    prices = []
+    for number, given in enumerate((None, costs)):
+        aegis = make(costs=given)
+        case = aegis.investigate(ATTACK | {"event_id": f"c-{number}"})
+        block = next(a for a in case.actions if a.action == "block_ip")
+        prices.append(aegis.store.action(block.action_id).decision.inputs["cost.execute"])
+    assert prices[1] > prices[0] + 90_000
+
+
+def test_connectors_and_their_secrets_come_from_settings(make: Make, tmp_path: Path) -> None:
+    file = tmp_path / "connectors.toml"
+    file.write_text('[desk]\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\nactions = ["open_ticket"]\n')
+    aegis = make(connectors=file, connector_secrets={"desk.secret": "sesame"})
+    case = aegis.investigate(ATTACK)
+    ticket = next(a for a in case.actions if a.action == "open_ticket")
+    row = aegis.store.action(ticket.action_id)
+    assert (row.state, row.connector) != ("executed", "outbox")
+    assert row.connector == "desk"
+    assert "sesame" not in repr(aegis.settings)
+    with pytest.raises(SettingsError, match="nowhere"):
+        make(connectors=file, connector_secrets={"nowhere.secret": "x"}).investigate(ATTACK | {"event_id": "x"})

@@ -58,7 +58,7 @@ def test_any_text_is_read_without_an_error_and_the_form_is_stable(text: str) -> 
 
 
 def test_reading_takes_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in ("a" + " " * 100_000 + "b", " [.] " * 20_000, "(at)" * 25_000, "a." * 50_000):
         refang(text)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2

@@ -69,10 +69,10 @@ def test_shared_structure_is_no_bomb() -> None:
     bomb: Any = ["x"]
     for _ in range(30):
         bomb = [bomb, bomb, bomb, bomb]
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(LimitExceeded, match="5000 values"):
         parse({"a": bomb})
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_cycle_is_named() -> None:
@@ -91,12 +91,12 @@ def test_duplicate_keys_are_all_kept_and_noted() -> None:
 
 
 def test_many_duplicates_are_not_quadratic() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     alert = read_json("{" + ",".join('"k": 1' for _ in range(5000)) + "}")
     assert len(alert) == 5000
     with pytest.raises(LimitExceeded):
         read_json("{" + ",".join('"k": 1' for _ in range(200_000)) + "}")
-    assert time.perf_counter() - started < 3
+    assert time.thread_time() - started < 3
     assert len(alert.notes) <= 21
 
 
@@ -227,9 +227,9 @@ def test_an_alert_is_read_in_well_under_two_milliseconds() -> None:
 
 
 def _timed(alert: dict[str, Any]) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     parse(alert)
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 @pytest.mark.parametrize(
@@ -244,6 +244,6 @@ def _timed(alert: dict[str, Any]) -> float:
 )  # fmt: skip
 def test_no_text_makes_it_slow(value: str) -> None:
     alert = {"cmd": value, "labels": {"note": value}, "sender": value, "path": value, "time": "2026-01-01T00:00:00Z"}
-    started = time.perf_counter()
+    started = time.thread_time()
     parse(alert)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
