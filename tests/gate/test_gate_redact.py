@@ -77,3 +77,8 @@ def test_ordinary_text_stays(text: str) -> None:
 @given(st.text(max_size=200))
 def test_masking_twice_is_masking_once(text: str) -> None:
     assert redact(redact(text)) == redact(text)
+
+
+def test_an_aws_secret_that_follows_its_name_is_masked() -> None:
+    secret = "wJalr" + "XUtnFEMI/K7MDENG/bPxRfiCY" + "zzR2D2C3PO"
+    assert secret not in redact(f"aws configure set aws_secret_access_key {secret}")

@@ -44,7 +44,7 @@ _KINDS: Final = (
     ),
     _Kind("web token", re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]{8,4000}(?:\.[\w-]{0,2000})?")),
     _Kind("AWS access key", re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,124}\b")),
-    _Kind("AWS secret key", re.compile(r"(?i)\bsecret_?access_?key\s{1,3}(?P<secret>[A-Za-z0-9/+]{32,80})")),
+    _Kind("AWS secret key", re.compile(r"(?i)(?<![a-z])secret_?access_?key\s{1,3}(?P<secret>[A-Za-z0-9/+]{32,80})")),
     _Kind("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255})\b")),
     _Kind("GitLab token", re.compile(r"\bglpat-[\w-]{16,64}")),
     _Kind("Slack token", re.compile(r"\bxox[abeoprs]-[\w-]{10,250}")),
