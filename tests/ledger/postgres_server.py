@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +46,12 @@ def why_not() -> str | None:
     return None
 
 
+def _end_with_parent() -> None:
+    """A test process that is killed leaves no server behind (prctl(2), PR_SET_PDEATHSIG; Linux alone)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+
+
 class Server:
     """A server in a folder of its own. fsync stays on: what is tested is what survives."""
 
@@ -71,7 +79,9 @@ class Server:
         }  # fmt: skip
         command = [str(_program("postgres")), "-D", str(self._folder / "data")]
         command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        self._process = subprocess.Popen(command, user=self._user, cwd="/", stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(
+            command, user=self._user, cwd="/", stdout=self._log, stderr=self._log, preexec_fn=_end_with_parent
+        )
         until = time.monotonic() + 60
         while True:
             try:
