@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import time
@@ -43,7 +44,6 @@ class Spec:
     life: int
     tokens: tuple[str, ...]
     fuse: tuple[str, int] | None = None
-    alerts: int = 1_000_000
 
     def file(self, name: str) -> Path:
         """A file that the processes of a campaign share."""
@@ -134,6 +134,12 @@ def note(spec: Spec, file: str, line: str) -> None:
         os.close(handle)
 
 
+def wanted(spec: Spec) -> bool:
+    """Whether to go on: not once it was said, nor when who would say so is gone."""
+    parent = multiprocessing.parent_process()
+    return not spec.file("stop").exists() and (parent is None or parent.is_alive())
+
+
 def _reported(run: Callable[[Spec, Aegis], None], spec: Spec) -> None:
     """Run one role; what it raises is left where the parent finds it."""
     try:
@@ -172,7 +178,7 @@ def investigate(spec: Spec) -> None:
     def run(spec: Spec, aegis: Aegis) -> None:
         done = spec.file("acknowledged")
         number = len(done.read_bytes().splitlines()) if done.exists() else 0
-        while number < spec.alerts and not spec.file("stop").exists():
+        while wanted(spec):
             note(spec, "handed", str(number))
             case = aegis.investigate(alert(spec.seed, number))
             note(spec, "acknowledged", f"{number} {case.incident_id}")
@@ -186,7 +192,7 @@ def answer(spec: Spec) -> None:
 
     def run(spec: Spec, aegis: Aegis) -> None:
         dice = random.Random(f"desk-{spec.seed}-{spec.life}")
-        while not spec.file("stop").exists():
+        while wanted(spec):
             one_answer(spec, aegis, dice)
             time.sleep(dice.random() * 0.01)
 
