@@ -218,10 +218,10 @@ class Aegis(Reviewing):
                             state |= {**added, "notes": (*state["notes"], *added.get("notes", ()))}
                             yield step, added
                 elapsed = (time.perf_counter() - started) * 1000
+                self._heed_failures(incident.id)  # before the case is kept: a re-drive after a crash heeds again
                 with self.store.transaction():  # an answer that comes in between must not be lost from the case
                     rows = self.store.actions(incident.id)
                     self.store.finish(incident.id, build_case(state, rows, context.versions, elapsed))
-        self._heed_failures(incident.id)
 
     def close(self) -> None:
         """Release the databases."""
