@@ -17,6 +17,7 @@ from aegis_agents.context import Context
 from aegis_agents.gate import GateRequest, Usage
 from aegis_agents.gate.earned.cells import EarnedAutonomy
 from aegis_agents.ledger import JournalState
+from aegis_agents.model.reask import Reask
 from aegis_agents.records import Decision, ProposedAction
 from aegis_agents.state import ActionState, IncidentState
 
@@ -66,7 +67,7 @@ def decide(
         usage=usage,
         earned=earned_now(context) if earned is None else earned,
         left=left,
-        reassess=lambda masked: context.model.assess(incident, masked=masked),
+        reassess=Reask(context.model, incident),
         approved_by=approved_by,
     )
     return context.gate.decide(request)
