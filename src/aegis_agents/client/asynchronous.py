@@ -1,0 +1,188 @@
+"""The asynchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, cast
+
+import httpx
+
+from . import calls
+from .answers import Answer, Approvals, Case, Cases, LedgerPage, Verification
+from .calls import Alert, Call
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, awaited; streams are async iterators.
+
+    `url` is the server's address, `token` one that `aegis token add` made, or an access token of the identity
+    provider that the server is configured with. `timeout` is in seconds; `verify` is True, or an `ssl.SSLContext` (for a
+    certificate authority of your own); what fails without harm (no connection, 429, 502 to 504) is tried again up to
+    `retries` times, with the same idempotency key. Proxies come from the environment, as httpx reads it.
+    Every method raises the errors of `errors.py`. For one event loop. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout: float = 30.0,
+        verify: ssl.SSLContext | bool = True,
+        retries: int = 2,
+        allow_http: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=calls.base_url(url, token, allow_http=allow_http),
+            headers=calls.bearer(token),
+            timeout=timeout,
+            verify=verify,
+            transport=transport,
+        )
+        self._retries = retries
+
+    # alerts and cases
+
+    async def investigate(
+        self, alert: Alert, *, format: str | None = None, shadow: bool = False, idempotency_key: str | None = None
+    ) -> Case:
+        """Judge one alert and do, or ask for, what follows; the same alert again answers the case that is there."""
+        return cast(Case, await self._json(calls.investigate(alert, format, shadow, idempotency_key)))
+
+    async def investigate_stream(self, alert: Alert, *, format: str | None = None) -> AsyncIterator[tuple[str, Any]]:
+        """The same, as (agent, what it added) while it happens, and ("case", the case) at the end."""
+        async for event in self._stream(calls.investigate(alert, format, False, None)):
+            yield event
+
+    async def investigate_many(self, alerts: Iterable[Alert], *, format: str | None = None) -> list[dict[str, Any]]:
+        """Judge several in one request: a case for each, in order, or {"error", "line"} for one that can't be read."""
+        call = calls.investigate_many(alerts, format)
+        return list(calls.parse_lines(await self._send(call))) if call.content else []
+
+    async def incidents(
+        self, *, limit: int = 50, cursor: str | None = None, verdict: str | None = None, state: str | None = None
+    ) -> Cases:
+        """A page of the queue, the newest first; `state="waiting"` for those with something to approve."""
+        call = calls.get("/v1/incidents", limit=limit, cursor=cursor, verdict=verdict, state=state)
+        return cast(Cases, await self._json(call))
+
+    async def incident(self, incident_id: str, *, include_facts: bool = False) -> Case:
+        """One case as it stands now; with `include_facts` also what the alert said."""
+        return cast(Case, await self._json(calls.incident(incident_id, include_facts)))
+
+    async def confirm(self, incident_id: str, verdict: str) -> dict[str, Any]:
+        """Say what an incident really was; similar ones are judged with that from now on."""
+        return cast(dict[str, Any], await self._json(calls.confirm(incident_id, verdict)))
+
+    # actions
+
+    async def approvals(self) -> Approvals:
+        """What waits for a person, oldest first."""
+        return cast(Approvals, await self._json(calls.get("/v1/approvals")))
+
+    async def action(self, action_id: str) -> dict[str, Any]:
+        """One action as it stands now."""
+        return cast(dict[str, Any], await self._json(calls.action(action_id)))
+
+    async def approve(self, action_id: str, reason: str = "") -> dict[str, Any]:
+        """Approve a waiting action; it is done at once unless policy asks for another person too."""
+        return await self._answer(action_id, "approve", reason=reason)
+
+    async def deny(self, action_id: str, reason: str = "") -> dict[str, Any]:
+        """Deny a waiting action."""
+        return await self._answer(action_id, "deny", reason=reason)
+
+    async def undo(self, action_id: str, reason: str = "") -> dict[str, Any]:
+        """Take an action back."""
+        return await self._answer(action_id, "undo", reason=reason)
+
+    async def keep(self, action_id: str, reason: str = "") -> dict[str, Any]:
+        """Let an action stay that would lift itself."""
+        return await self._answer(action_id, "keep", reason=reason)
+
+    async def retarget(self, action_id: str, kind: str, value: str, reason: str = "") -> dict[str, Any]:
+        """Aim a waiting action at another entity of the same incident; that one waits then."""
+        return await self._answer(action_id, "retarget", kind=kind, value=value, reason=reason)
+
+    # questions and proof
+
+    async def ask(self, question: str, incident_id: str | None = None) -> Answer:
+        """Ask about a case, the queue or intelligence in plain language; every sentence of the answer cites."""
+        return cast(Answer, await self._json(calls.ask(question, incident_id)))
+
+    async def ask_stream(self, question: str, incident_id: str | None = None) -> AsyncIterator[tuple[str, Any]]:
+        """The same, as ("token", text) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
+        async for event in self._stream(calls.ask(question, incident_id)):
+            yield event
+
+    async def ledger(
+        self, *, after: int = 0, limit: int = 100, incident: str | None = None, kind: str | None = None
+    ) -> LedgerPage:
+        """Ledger entries after one, in their order."""
+        call = calls.get("/v1/ledger", after=after, limit=limit, incident=incident, kind=kind)
+        return cast(LedgerPage, await self._json(call))
+
+    async def verify_ledger(self) -> Verification:
+        """Whether the ledger is whole, as the server finds it."""
+        return cast(Verification, await self._json(calls.get("/v1/ledger/verify")))
+
+    async def health(self) -> dict[str, Any]:
+        """Whether the server is up; needs no token."""
+        return cast(dict[str, Any], await self._json(calls.get("/healthz")))
+
+    # within
+
+    async def _answer(self, action_id: str, verb: str, **body: str) -> dict[str, Any]:
+        said = {k: v for k, v in body.items() if v or k != "reason"}
+        return cast(dict[str, Any], await self._json(calls.answer_action(action_id, verb, said)))
+
+    async def _json(self, call: Call) -> Any:
+        return calls.parse(await self._send(call))
+
+    async def _send(self, call: Call) -> httpx.Response:
+        """Send, and again where that may help and does no harm."""
+        attempt = 0
+        while True:
+            response: httpx.Response | None = None
+            try:
+                response = await self._http.request(
+                    call.method, call.path, params=call.params, content=call.content, headers=call.headers
+                )
+            except httpx.TransportError as error:
+                if attempt >= self._retries:
+                    raise calls.unreachable(error) from error
+            wait = calls.wait_before(attempt, response)
+            if response is not None and (wait is None or attempt >= self._retries):
+                return response
+            await asyncio.sleep(wait or 0.0)
+            attempt += 1
+
+    async def _stream(self, call: Call) -> AsyncIterator[tuple[str, Any]]:
+        """Server-sent events as they come. Not tried again: what came was seen."""
+        headers = call.headers | {"Accept": "text/event-stream"}
+        try:
+            async with self._http.stream(
+                call.method, call.path, params=call.params, content=call.content, headers=headers
+            ) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise calls.error_of(response)
+                reader = calls.EventReader()
+                async for line in response.aiter_lines():
+                    for event in reader.line(line):
+                        yield event
+        except httpx.TransportError as error:
+            raise calls.unreachable(error) from error
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
