@@ -73,8 +73,13 @@ class Outcome(NamedTuple):
     shipped: frozenset[tuple[str, str, str]]
 
     def done(self, defences: Iterable[Defence]) -> frozenset[tuple[str, str, str]]:
-        """Containments and closings that run with these defences only."""
+        """Containments and closings that run with these defences only.
+
+        Beside the counterfactual check signs are a note: where it does not hold it lowers the action itself.
+        """
         on = frozenset(defences)
+        if "counterfactual" in on:
+            on -= {"signs"}
         return frozenset(w.action for w in self.would if w.runs and not w.lowered_by & on)
 
 
@@ -130,8 +135,9 @@ class Bench:
 
 
 def named(proposal: ProposedAction) -> tuple[str, str, str]:
-    """An action and its target."""
-    return proposal.action, proposal.target.kind, proposal.target.value
+    """An action and its target. Every alert is its own: where it has no id, its id changes with any text in it."""
+    target = proposal.target
+    return proposal.action, target.kind, "itself" if target.kind == "alert" else target.value
 
 
 def reasoned(state: Any, gate: Gate) -> tuple[Any, tuple[ProposedAction, ...]]:

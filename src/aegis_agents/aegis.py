@@ -9,7 +9,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,11 @@ from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import InputError, IntelError
 from aegis_agents.feeding import open_syncer
+from aegis_agents.once import opened_once
 from aegis_agents.pinned import pinned
 from aegis_agents.reading import Alert, read_alert
 from aegis_agents.records import Case, Incident
+from aegis_agents.recovering import is_shadow
 from aegis_agents.reviewing import Reviewing
 from aegis_agents.settings import Settings, load_settings
 from aegis_agents.tools.owners import UNDER_WAY, this_process
@@ -47,7 +48,7 @@ class Aegis(Reviewing):
     ones; `llm`, any LangChain chat model or what `Settings.llm` takes, words the rationale of undetermined
     cases. `model`, `intel`, `ledger` and `checkpointer` replace the embedded ones. Settings are given by name
     (`mode="shadow"`, `policy="rules.cedar"`, see Settings). Raises SettingsError for an unknown or wrong
-    setting. Thread-safe; close it when done, or use it as a context manager.
+    setting. Thread-safe; after a fork open another. Close it when done, or use it as a context manager.
     """
 
     def __init__(
@@ -84,38 +85,34 @@ class Aegis(Reviewing):
 
     # what it is made of, opened when first asked for
 
-    @cached_property
+    @opened_once
     def store(self) -> Store:
         """Intake, journal and ledger."""
-        with self._building:
-            if self._given["ledger"] is not None:
-                return self._given["ledger"]  # type: ignore[no-any-return]
-            return open_store(self.settings)
+        given: Store | None = self._given["ledger"]
+        return open_store(self.settings) if given is None else given
 
-    @cached_property
+    @opened_once
     def _write_path(self) -> WritePath:
         return open_write_path(self.settings, self.store, self._tools)
 
-    @cached_property
+    @opened_once
     def context(self) -> Context:
         """What the agents work with."""
-        with self._building:
-            return open_context(
-                self.settings, self.store, self._write_path, model=self._given["model"], intel=self._given["intel"], llm=self._llm
-            )  # fmt: skip
+        return open_context(
+            self.settings, self.store, self._write_path, model=self._given["model"], intel=self._given["intel"], llm=self._llm
+        )  # fmt: skip
 
-    @cached_property
+    @opened_once
     def graph(self) -> Any:
         """The compiled state graph."""
-        with self._building:
-            from aegis_agents.checkpoints import open_checkpointer
-            from aegis_agents.graph import build_graph
+        from aegis_agents.checkpoints import open_checkpointer
+        from aegis_agents.graph import build_graph
 
-            address = self.settings.database.get_secret_value() if self.settings.database else None
-            saver = self._given["checkpointer"] or open_checkpointer(
-                self.settings.home / "checkpoints.sqlite", address, schema=self.settings.database_schema
-            )
-            return build_graph().compile(checkpointer=saver)
+        address = self.settings.database.get_secret_value() if self.settings.database else None
+        saver = self._given["checkpointer"] or open_checkpointer(
+            self.settings.home / "checkpoints.sqlite", address, schema=self.settings.database_schema
+        )
+        return build_graph().compile(checkpointer=saver)
 
     # investigating
 
@@ -133,7 +130,10 @@ class Aegis(Reviewing):
         return self.case(incident.id)
 
     async def ainvestigate(self, alert: Alert, *, format: str | None = None) -> Case:
-        """`investigate` for async callers; the work runs in a thread, since it is bound by the CPU."""
+        """`investigate` for async callers; the work runs in a thread, since it is bound by the CPU.
+
+        Cancelling gives up the wait, not the work: the case is kept all the same.
+        """
         return await asyncio.to_thread(self.investigate, alert, format=format)
 
     def investigate_many(self, alerts: Iterable[Alert], *, format: str | None = None) -> Iterator[Case | InputError]:
@@ -145,7 +145,10 @@ class Aegis(Reviewing):
                 yield error
 
     def stream(self, alert: Alert, *, format: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The steps of an investigation as they finish: (agent, what it added). The case is kept at the end."""
+        """The steps of an investigation as they finish: (agent, what it added). The case is kept at the end.
+
+        What is left in the middle stays undecided until the same alert comes again, or `recover` decides it.
+        """
         yield from self._drive(*self._read(alert, format))
 
     def case(self, incident_id: str) -> Case:
@@ -155,7 +158,8 @@ class Aegis(Reviewing):
             raise InputError(f"case {incident_id} was removed by retention", field="incident_id", fix="see its archive")
         if case is None:
             raise InputError(f"there is no case {incident_id}", field="incident_id", fix="investigate its alert first")
-        return case
+        rows = self.store.actions(incident_id)  # what another process did since, or a crash kept from the case
+        return case.model_copy(update={"actions": tuple(row.report() for row in rows)}) if rows else case
 
     def build_intel(self, *, kev: Path | None = None) -> str:
         """Build the intelligence snapshot anew; answers its id.
@@ -194,15 +198,22 @@ class Aegis(Reviewing):
         incident, native = read_alert(alert, format=format, tenant=self.settings.tenant)
         if self.settings.mode == "shadow":
             incident = incident.model_copy(update={"id": shadow_id(incident.id, self.context.versions)})
+        elif is_shadow(incident.id):
+            raise InputError("is a shadow run's", field="incident.id", fix="give the alert itself")
         return incident, native
 
     def _drive(self, incident: Incident, native: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Take the incident in, run the graph, keep the case."""
+        from aegis_agents.checkpoints import checkpoints_told
+
         started = time.perf_counter()
         if self.context.intel is not None:
             self.context.intel.refresh()  # another process may have synced feeds
         with UNDER_WAY.at_work(incident.id):
             row = self.store.admit(incident, native, self.context.versions, owner=this_process())
+            if row.incident.digest != incident.digest:
+                fix = "derive ids from what is in the alert, as sources do"
+                raise InputError("names another incident that was taken in before", field="incident.id", fix=fix)
             if row.finished:
                 return
             if not row.new:  # cut off by a crash, or under way elsewhere: the journal lets nothing be done twice
@@ -212,11 +223,12 @@ class Aegis(Reviewing):
                 state: dict[str, Any] = {"incident": incident, "notes": notes}
                 # "exit" writes one checkpoint a run; what must survive a crash in between is in intake and journal.
                 run = self.graph.stream(state, config, context=context, stream_mode="updates", durability="exit")
-                for update in run:
-                    for step, added in update.items():
-                        if step in AGENTS:
-                            state |= {**added, "notes": (*state["notes"], *added.get("notes", ()))}
-                            yield step, added
+                with checkpoints_told():
+                    for update in run:
+                        for step, added in update.items():
+                            if step in AGENTS:
+                                state |= {**added, "notes": (*state["notes"], *added.get("notes", ()))}
+                                yield step, added
                 elapsed = (time.perf_counter() - started) * 1000
                 self._heed_failures(incident.id)  # before the case is kept: a re-drive after a crash heeds again
                 with self.store.transaction():  # an answer that comes in between must not be lost from the case

@@ -8,17 +8,23 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.errors import ActionError, AlreadyDecided, ConnectorError, TransientConnectorError
-from aegis_agents.identity import identify
+from aegis_agents.errors import ActionError, AlreadyDecided, ConnectorError, InputError, TransientConnectorError
+from aegis_agents.identity import identify, said_name
 from aegis_agents.records import AEGIS, ActionReport, Principal, Role
 from aegis_agents.recovering import Recovering
 
 if TYPE_CHECKING:
     from aegis_agents.gate.earned.reviews import AnswerSource
     from aegis_agents.ledger import JournalRow
+    from aegis_agents.records import Decision
 
 RETRY_EXPIRY = timedelta(minutes=5)
 """When to try again to lift what did not lift."""
+MOST_REASON = 2_000
+"""Characters of a reason."""
+LONGEST_TOKEN = timedelta(days=3650)
+UNDO_ASKED = "action.undo_asked"
+"""Ledger entry: why a person takes an action back."""
 
 
 class Answering(Recovering):
@@ -26,7 +32,8 @@ class Answering(Recovering):
 
     Who asks is authenticated: by a token (`token`, or the setting of that name), else by the account that
     this process runs as; `by` alone is kept as what was said, and vouches for nobody. Every method raises
-    IdentityError for somebody who is not known or may not do that.
+    IdentityError for somebody who is not known or may not do that, and InputError for a name or reason that is
+    too long or can't be shown. In shadow nothing is approved or taken back: that would touch the world.
     """
 
     def __init__(self) -> None:
@@ -45,6 +52,9 @@ class Answering(Recovering):
         self, name: str, roles: Collection[Role], *, valid_for: timedelta = timedelta(days=90), token: str | None = None
     ) -> str:
         """Make a token for a person and answer it, once. Needs the role admin. Raises InputError."""
+        said_name(name, "name")
+        if not valid_for <= LONGEST_TOKEN:
+            raise InputError("is too long", field="valid_for", fix=f"at most {LONGEST_TOKEN.days} days")
         return self.store.add_token(name, roles, self._admin(token), valid_for=valid_for)
 
     def revoke_token(self, token_id: str, *, token: str | None = None) -> None:
@@ -71,26 +81,55 @@ class Answering(Recovering):
         The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
         or ActionError naming the rule when it may no longer be done; then it goes on waiting.
         """
-        from aegis_agents.agents.again import decide_again
         from aegis_agents.agents.journal_view import ENDORSED
 
+        reason = _said_why(reason)
+        self._not_in_shadow("approved")
         who = self._who("approver", by, token)
         row = self.store.action(action_id)
-        if row.state == "awaiting":
-            decision = decide_again(self.graph, self.context, row, who.person)
-            if decision.verb in ("refuse", "recommend"):
-                raise ActionError(f"{action_id} may not be done now: {decision.rule}: {decision.reason}")
-            if decision.verb == "ask":
-                said = {"action_id": action_id, "by": who.shown, "person": who.person, "reason": reason}
-                self.store.append(ENDORSED, row.incident_id, said | {"principal": who.entry()})
-                return row.report().model_copy(update={"reason": decision.reason})
-        self.store.answer(action_id, True, who, reason)
+        seen, decision = self._look_again(row, who.person)
+        with self.store.transaction():  # two at once must not both take the last of a budget, nor miss each other's yes
+            who = self._who("approver", by, token)  # a token that was revoked meanwhile answers nothing
+            row = self.store.action(action_id)
+            if row.state == "awaiting":
+                if seen != self._standing(row):
+                    _, decision = self._look_again(row, who.person)
+                if decision is None or decision.verb in ("refuse", "recommend"):
+                    why = f"{decision.rule}: {decision.reason}" if decision else "it was not waiting a moment ago"
+                    raise ActionError(f"{action_id} may not be done now: {why}")
+                if decision.verb == "ask":
+                    said = {"action_id": action_id, "by": who.shown, "person": who.person, "reason": reason}
+                    self.store.append(ENDORSED, row.incident_id, said | {"principal": who.entry()})
+                    return row.report().model_copy(update={"reason": decision.reason})
+            self.store.answer(action_id, True, who, reason)
         return self._resume(row, approved=True)
+
+    def _look_again(self, row: JournalRow, person: str) -> tuple[Any, Decision | None]:
+        """What the gate says to a waiting action now, and what it said that by; nothing of one that does not wait."""
+        from aegis_agents.agents.again import decide_again
+        from aegis_agents.checkpoints import checkpoints_told
+
+        if row.state != "awaiting":
+            return None, None
+        with checkpoints_told():
+            return self._standing(row), decide_again(self.graph, self.context, row, person)
+
+    def _standing(self, row: JournalRow) -> Any:
+        """What others may change while the gate looks: budgets, and who said yes."""
+        from aegis_agents.agents.approval import usage_now
+        from aegis_agents.agents.journal_view import approvers
+
+        return usage_now(self.context), approvers(self.store, row)
+
+    def _not_in_shadow(self, what: str) -> None:
+        if self.settings.mode == "shadow":
+            raise ActionError(f"nothing is {what} in shadow: it touches nothing; answer in the mode live")
 
     def deny(
         self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
     ) -> ActionReport:
         """Deny a waiting action. Raises UnknownAction or AlreadyDecided."""
+        reason = _said_why(reason)
         who = self._who("approver", by, token)
         row = self.store.action(action_id)
         self.store.answer(action_id, False, who, reason)
@@ -101,15 +140,23 @@ class Answering(Recovering):
     ) -> ActionReport:
         """Take an action back; `wrong` says that it should not have been done, which costs what its cell has earned.
 
-        Raises UnknownAction, NotReversible, or ActionError if there is nothing to undo.
+        Raises UnknownAction, NotReversible, ActionError if there is nothing to undo, ConnectorError if the system
+        would not.
         """
+        reason = _said_why(reason)
+        self._not_in_shadow("taken back")
         who = self._who("operator", by, token)
-        self._write_path.undo(action_id, who)
         row = self.store.action(action_id)
-        self._refresh(row.incident_id)
+        if reason:
+            said = {"action_id": action_id, "reason": reason, "by": who.shown, "principal": who.entry()}
+            self.store.append(UNDO_ASKED, row.incident_id, said)
+        try:
+            self._write_path.undo(action_id, who)
+        finally:
+            self._refresh(row.incident_id)
         if wrong:
             self._mistaken(action_id, "undo", who, reason)
-        return row.report()
+        return self.store.action(action_id).report()
 
     # time
 
@@ -117,6 +164,7 @@ class Answering(Recovering):
         self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
     ) -> ActionReport:
         """Let an action stay that would lift itself. Raises UnknownAction, ActionError if it is not in effect."""
+        reason = _said_why(reason)
         who = self._who("operator", by, token)
         return self.store.set_expiry(action_id, None, who, reason).report()
 
@@ -136,13 +184,18 @@ class Answering(Recovering):
         due = self.store.due(now)
         if not due or self.settings.mode == "shadow" or engaged(self.settings.kill_switch_file):
             return []
+        lifted = []
         for row in due:
+            at = self.store.action(row.action_id).expires_at
+            if at is None or at > now:
+                continue  # kept, or put off, while the others were lifted
             try:
                 self._expire(row, now)
             except ActionError:
                 continue  # taken back by somebody else meanwhile
             self._refresh(row.incident_id)
-        return [self.store.action(row.action_id).report() for row in due]
+            lifted.append(self.store.action(row.action_id).report())
+        return lifted
 
     def _expire(self, row: JournalRow, now: datetime) -> None:
         try:
@@ -154,8 +207,13 @@ class Answering(Recovering):
 
     def _resume(self, row: JournalRow, *, approved: bool) -> ActionReport:
         """Wake the action's own subgraph; the others go on waiting. The journal decides what is done."""
+        from aegis_agents.checkpoints import CheckpointError, checkpoints_told
+
         try:
-            self._wake(row, approved=approved)
+            with checkpoints_told():
+                self._wake(row, approved=approved)
+        except CheckpointError:
+            pass  # what it could not keep is in the journal
         finally:
             # The checkpoint was lost, was never written or can't be read; the journal was answered all the same.
             if self.store.action(row.action_id).state == "approved":
@@ -187,3 +245,10 @@ class Answering(Recovering):
             if case is not None:
                 reports = tuple(r.report() for r in self.store.actions(incident_id))
                 self.store.finish(incident_id, case.model_copy(update={"actions": reports}))
+
+
+def _said_why(reason: str) -> str:
+    """A reason as it is kept. Raises InputError for one that is too long."""
+    if len(reason) > MOST_REASON:
+        raise InputError(f"has {len(reason)} characters", field="reason", fix=f"at most {MOST_REASON}")
+    return reason.encode("utf-8", "backslashreplace").decode()  # a command line can bring what is no valid Unicode

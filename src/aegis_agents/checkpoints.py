@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +33,22 @@ _ALLOWED = tuple(
 _SETUP_WAIT_S = 60.0
 
 
+class CheckpointError(StoreError):
+    """A checkpoint can't be read or kept; the journal has what counts."""
+
+
+@contextmanager
+def checkpoints_told() -> Iterator[None]:
+    """A database's own errors inside, which LangGraph passes on, as CheckpointError."""
+    kinds: tuple[type[Exception], ...] = (sqlite3.Error,)
+    if (psycopg := sys.modules.get("psycopg")) is not None:
+        kinds += (psycopg.Error,)
+    try:
+        yield
+    except kinds as error:
+        raise CheckpointError(f"checkpoints: {error}") from error
+
+
 def record_serializer() -> JsonPlusSerializer:
     """Only our own records are rebuilt from a checkpoint: the default would rebuild anything (CVE-2026-28277)."""
     return JsonPlusSerializer(allowed_msgpack_modules=_ALLOWED)
@@ -37,20 +57,34 @@ def record_serializer() -> JsonPlusSerializer:
 def open_checkpointer(file: Path, database: str | None = None, *, schema: str = "aegis") -> SqliteSaver | PostgresSaver:
     """A checkpointer in `file`, or in a PostgreSQL `database` ("postgresql://...") beside the store's tables.
 
-    Losing it loses nothing that the journal does not have. Raises SettingsError for a wrong address or a
-    missing extra, StoreError if the database can't be opened. Close it by its `conn`.
+    Losing it loses nothing that the journal does not have. The file is readable for its owner alone: it holds
+    alerts, as the store does. Raises SettingsError for a wrong address or a missing extra, StoreError if the database can't be opened. Close it by its `conn`.
     """
     return _open_sqlite(file) if database is None else _open_postgres(database, schema)
 
 
 def _open_sqlite(file: Path) -> SqliteSaver:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(file, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode=WAL")
-    # The journal is what must survive a power cut; a checkpoint may be rebuilt from it.
-    connection.execute("PRAGMA synchronous=NORMAL")
-    saver = SqliteSaver(connection, serde=record_serializer())
-    saver.setup()
+    connection: sqlite3.Connection | None = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(opened).st_mode & 0o077:
+                file.chmod(0o600)  # written by a version that left it to the umask
+        finally:
+            os.close(opened)
+        connection = sqlite3.connect(file, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA journal_mode=WAL")
+        # The journal is what must survive a power cut; a checkpoint may be rebuilt from it.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        saver = SqliteSaver(connection, serde=record_serializer())
+        saver.setup()
+    except (OSError, sqlite3.Error) as error:
+        if connection is not None:
+            connection.close()
+        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        fix = " (delete it and its -wal: what waits goes on from the journal)" if damaged else ""
+        raise StoreError(f"{file}: can't be opened: {error}{fix}") from error
     return saver
 
 

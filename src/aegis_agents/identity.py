@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+import unicodedata
 from typing import TYPE_CHECKING
 
-from aegis_agents.errors import IdentityError
+from aegis_agents.errors import IdentityError, InputError
 from aegis_agents.records import ROLES, Principal, Role
 
 if TYPE_CHECKING:
     from aegis_agents.ledger import Store
+
+MOST_SAID = 200
+"""Characters of a name that somebody types."""
 
 
 def os_account(said: str = "") -> Principal:
@@ -36,16 +40,35 @@ def identify(store: Store, role: Role, *, by: str | None, token: str | None, tok
     """Who is asking, and that they may.
 
     With a `token` its holder; `by` may then only repeat the holder's name. Without one the account of
-    this process, `by` being kept as what was said. Raises IdentityError.
+    this process, `by` being kept as what was said. Raises IdentityError, InputError for a `by` that is no name.
     """
+    by = said_name(by)
     if token:
         who = store.authenticate(token)
-        if by and by.strip().casefold() != who.person:
-            raise IdentityError(f"by: this token is {who.name}'s, not {by.strip()}'s; leave `by` out")
+        if by and one_form(by).casefold() != one_form(who.name).casefold():
+            raise IdentityError(f"by: this token is {who.name}'s, not {by}'s; leave `by` out")
     elif token_needed:
         raise IdentityError("token: settings ask for a token (require_token); `aegis token add NAME` makes one")
     else:
-        who = os_account(by or "")
+        who = os_account(by)
     if role not in who.roles:
         raise IdentityError(f"{who.id} is no {role}: it has {', '.join(sorted(who.roles)) or 'no role'}")
-    return who
+    return who.model_copy(update={"name": one_form(who.name)})
+
+
+def said_name(by: str | None, field: str = "by") -> str:
+    """A typed name without the spaces around it, "" for none. Raises InputError for what can't be shown, or is no name.
+
+    It stands in the ledger and on the screens of others: a line break or an escape sequence in it could
+    make up what they read. Bytes of a command line that are no UTF-8 are spelt out.
+    """
+    name = (by or "").strip().encode("utf-8", "backslashreplace").decode()
+    if len(name) > MOST_SAID or not name.isprintable():
+        fix = f"a name of at most {MOST_SAID} printable characters"
+        raise InputError("is too long, or has characters that can't be seen", field=field, fix=fix)
+    return name
+
+
+def one_form(name: str) -> str:
+    """A name as it is compared: Unicode writes "José" in several ways, and they must not be several persons (NFKC)."""
+    return unicodedata.normalize("NFKC", name).strip()

@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aegis_agents.answering import Answering
 from aegis_agents.errors import ActionError, AlreadyDecided, IdentityError, InputError
+from aegis_agents.once import opened_once
 from aegis_agents.records import AEGIS, AUTONOMY_LEVELS, CATALOGUE, Autonomy, Principal
 from aegis_agents.records.base import Record
 
@@ -44,7 +44,7 @@ class Reviewing(Answering):
     taken back with it, and must not reach what decides meanwhile.
     """
 
-    @cached_property
+    @opened_once
     def _earning(self) -> Earning:
         from aegis_agents.agents.earning import Earning, rule_from
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.records import Autonomy
@@ -52,13 +53,13 @@ class Settings(BaseSettings):
     """Most probability that any cell that errs more is ever let through."""
     blind_share: float = Field(default=0.3, ge=0, le=1)
     """Least share of reviews by people who did not see what Aegis thought."""
-    review_days: float = Field(default=30.0, gt=0)
+    review_days: float = Field(default=30.0, gt=0, le=3650)
     """Days without a review after which a cell asks again."""
     kill_switch: Path | None = None
     """While this file is there, nothing is done (default: `home`/KILL)."""
     lifetimes: dict[str, float] = {}
     """Hours after which an action lifts itself, by action ("block_ip"); without one it stays until it is undone."""
-    undo_window: float = Field(default=4.0, gt=0)
+    undo_window: float = Field(default=4.0, gt=0, le=87_600)
     """Hours after which what was done at the level act_undo lifts itself, unless somebody keeps it."""
     require_token: bool = False
     """Whether approving, undoing, reviewing and administering need a token; else the system's account will do."""
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     """How a local base is loaded; on a CPU int8 and nf4 save memory and cost time."""
     llm_tokens: int = Field(default=200, ge=16, le=4000)
     """Most tokens of one answer."""
-    llm_seconds: float = Field(default=20.0, gt=0)
+    llm_seconds: float = Field(default=20.0, gt=0, le=3600)
     """Longest wait for one answer; then the fast path's stands."""
     memory_strength: float = Field(default=2.0, ge=0, le=10)
     """What a confirmed case that is just alike adds to its verdict, in log-odds; 0 leaves the model alone."""
@@ -122,6 +123,22 @@ class Settings(BaseSettings):
     nftables_never: tuple[str, ...] = ()
     """Addresses and networks that nftables must never block, besides the built-in ones."""
 
+    @field_validator(
+        "home", "matrix", "policy", "assets", "costs", "kill_switch", "feeds", "llm_adapter", "ledger_key",
+        "ledger_copies", "connectors", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _path(cls, given: Any) -> Any:
+        """A path that was given empty would be the folder that one happens to be in, and "~" one of that name there."""
+        if given == "":
+            raise ValueError("is empty: give a path, or leave it out")
+        if not isinstance(given, str | Path):
+            return given
+        try:
+            return Path(given).expanduser()
+        except RuntimeError as error:  # no such user
+            raise ValueError(str(error)) from error
+
     @property
     def kill_switch_file(self) -> Path:
         """The kill switch in force."""
@@ -139,7 +156,7 @@ def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
     if file is not None:
         try:
             values = tomllib.loads(Path(file).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, or no path
             raise SettingsError(f"{file}: {error}") from error
     try:
         # Precedence: what the environment sets beats the file, what the caller says beats both.
@@ -149,3 +166,26 @@ def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         raise SettingsError(f"{file or 'settings'}: {wrong}") from error
+    except UnreadableVariable as error:  # a table or list is given as JSON there
+        raise SettingsError(f"environment: {error}: {error.__cause__}") from error
+
+
+class _Given(Settings):
+    """Settings that look at nothing but what they are given."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments alone."""
+        return (init_settings,)
+
+
+def only(**given: Any) -> Settings:
+    """These settings and defaults, whatever the environment says: for what must touch no real system."""
+    return _Given(**given)

@@ -131,7 +131,9 @@ OWN_RULE = '@id("no-hosts") forbid (principal, action == Aegis::Action::"isolate
         ("budgets", {"most_per_hour": 9, "per_group": {"lab": 4}}, "compromise", "group.lab 4"),
         ("budgets", {"most_per_hour": 9}, "compromise", "at most 9 contain and destroy actions"),
         ("costs", ("c.toml", 'unit = "EUR"\n[missed.high]\nstandard = 777'), "wrong", "a missed high attack: standard 777"),
-        ("earn", "act_undo", "decided", "the most that reviews may unlock: act_undo"),
+        ("earn", "act_undo", "decided", "the most that reviews may unlock: act_undo (act_undo with at most 0.02 wrong)"),
+        ("earn", "act", "decided", "act_undo with at most 0.02 wrong; act with at most 0.01 wrong"),
+        ("earn", "act", "compromise", "at most 20 a cell and day count towards more"),
         ("ledger_every", 7, "trail", "signed every 7 entries"),
         ("require_token", True, "misuse", "is authenticated by a token alone"),
         ("webhook_url", "https://tickets.example/hook", "compromise", "connector webhook"),
@@ -179,13 +181,39 @@ def test_it_follows_the_ledger(opened: Open) -> None:
     assert f"whole: {len(aegis.store.entries())} entries" in trail
 
 
+def test_one_decision_and_one_incident_count_once(opened: Open) -> None:
+    aegis = opened()
+    for answer in ("right", "wrong", "right"):
+        aegis.store.append("review.given", None, {"offered": True, "answer": answer, "action_id": "act-1"})
+    for verdict in ("false_positive", "true_positive"):
+        aegis.store.append("verdict.confirmed", "inc-1", {"verdict": verdict, "judged": "true_positive"})
+    found = text(charter(aegis), "wrong")
+    assert "not right: 1 of 1" in found
+    assert "attacks that were not called one: 0 of 1" in found
+    assert "not called so: not measured" in found
+
+
+def test_as_shipped_reviews_unlock_nothing(opened: Open) -> None:
+    found = charter(opened())
+    assert "the most that reviews may unlock: off (nothing)" in text(found, "decided")
+    assert "none unlocks anything" in text(found, "compromise")
+
+
+def test_several_tenants_are_told(opened: Open) -> None:
+    aegis = opened()
+    aegis.store.append("intake.admitted", None, {"tenant": "one"})
+    assert "several tenants" not in text(charter(aegis), "trail")
+    aegis.store.append("intake.admitted", None, {"tenant": "two"})
+    assert "of all of them: one, two" in text(charter(aegis), "trail")
+
+
 def test_it_times_what_was_decided_and_answered(opened: Open) -> None:
     aegis = opened()
     case = aegis.store.case  # no case yet: nothing is measured
     assert case("none") is None
     assert quantiles([3.0, 1.0, 2.0]) == (2.0, 3.0)
     assert quantiles([5.0]) == (5.0, 5.0)
-    assert quantiles([float(n) for n in range(1, 101)]) == (50.0, 96.0)
+    assert quantiles([float(n) for n in range(1, 101)]) == (50.0, 95.0)
 
 
 def test_a_tampered_ledger_is_said_and_does_not_hide_the_rest(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,9 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = runner.invoke(APP, ["--out", str(tmp_path / "r.md")])
     assert whole.exit_code == 1
     assert "something got through" in whole.stdout
-    assert (tmp_path / "r.md").read_text("utf-8").startswith("# Red team")
+    text = (tmp_path / "r.md").read_text("utf-8")
+    assert text.startswith("# Red team")
+    assert re.search(r"Aegis [0-9.]+, begun 20\d\d-\d\d-\d\dT.*\+00:00\. Versions: ", text)
     one = runner.invoke(APP, ["--suite", "one", "--json"])
     assert one.exit_code == 0
     found = json.loads(one.stdout)
@@ -107,6 +110,33 @@ def test_wrong_settings_are_no_finding(tmp_path: Path) -> None:
     assert CliRunner().invoke(APP, ["--settings", str(file)]).exit_code == 2
     with pytest.raises(SettingsError):
         attack(load_settings(file), [suite_of("one", HELD)])
+
+
+def test_a_policy_that_is_none_is_no_finding_either(tmp_path: Path) -> None:
+    policy = tmp_path / "mine.cedar"
+    policy.write_text("permit (")
+    file = tmp_path / "aegis.toml"
+    file.write_text(f'policy = "{policy}"\n')
+    said = CliRunner().invoke(APP, ["--settings", str(file)])
+    assert said.exit_code == 2
+    assert "aegis:" in said.stderr
+
+
+@pytest.mark.parametrize(("attempt", "code"), [(HELD, 2), (THROUGH, 1)])
+def test_a_report_that_cannot_be_written_does_not_lose_what_was_found(
+    monkeypatch: pytest.MonkeyPatch, attempt: Attempt, code: int
+) -> None:
+    monkeypatch.setattr(run_module, "SUITES", (suite_of("one", attempt),))
+    said = CliRunner().invoke(APP, ["--out", "/dev/full"])
+    assert said.exit_code == code
+    assert "1 attempts" in said.stdout
+    assert "/dev/full can't be written" in said.stderr
+
+
+def test_the_exit_codes_are_told() -> None:
+    said = CliRunner().invoke(APP, ["--help"]).stdout
+    for words in ("Exit codes", "0 nothing got through", "2 wrong usage"):
+        assert words in said
 
 
 def test_suites_are_chosen_by_name_or_by_kind() -> None:

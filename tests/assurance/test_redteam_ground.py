@@ -18,10 +18,11 @@ def test_only_what_decides_is_taken_over(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("AEGIS_WEBHOOK_URL", "https://tickets.example/hook")
     given = load_settings(
         home=tmp_path / "mine", mode="shadow", risk={"contain": 0.8}, nftables=True, token="aegis_x", max_actions_per_hour=3,
-        kill_switch=tmp_path / "STOP",
+        budgets={"blast_radius": 2}, kill_switch=tmp_path / "STOP",
     )  # fmt: skip
     tried, aside = without_reach(given, tmp_path / "away")
     assert (tried.risk, tried.max_actions_per_hour) == ({"contain": 0.8}, 3)
+    assert tried.budgets == {"blast_radius": 2}
     assert (tried.webhook_url, tried.nftables, tried.token, tried.mode) == (None, False, None, "live")
     assert tried.kill_switch_file.is_relative_to(tmp_path / "away")
     assert set(aside) == {"webhook_url", "nftables", "token", "mode", "kill_switch"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from aegis_agents import Aegis, InputError
 from aegis_agents.assembly import open_gate
@@ -177,6 +178,35 @@ def test_lines_that_are_wrong_are_said_and_the_rest_goes_on(make: Make, tmp_path
     found = backtested(make(model=SureModel()), tmp_path, lines)
     assert [line.split(":")[0] for line in found.failed] == ["line 1", "line 2", "line 3", "line 4"]
     assert found.detection.total == 1
+
+
+def test_a_line_ends_where_json_lines_end(make: Make, tmp_path: Path) -> None:
+    odd = json.dumps({"alert": ATTACK | {"note": "a\u2028b\x85c"}, "verdict": "true_positive"}, ensure_ascii=False)
+    found = backtested(make(model=SureModel()), tmp_path, ["\ufeff" + odd])
+    assert (found.failed, found.detection.total) == ([], 1)
+
+
+def test_an_alert_counts_once(make: Make, tmp_path: Path) -> None:
+    twice = [closed("1", "true_positive", "true_positive"), closed("1", "true_positive", "false_positive")]
+    found = backtested(make(model=SureModel()), tmp_path, twice)
+    assert (found.detection.total, found.rejection.total) == (1, 0)
+    assert found.failed == ["line 2: is the alert of line 1 again (give each alert once)"]
+
+
+def test_a_backtest_reaches_nothing_of_the_real_state(make: Make, tmp_path: Path) -> None:
+    aegis = make(model=CertainModel(), **rules(tmp_path))
+    aegis.investigate(ATTACK)
+    before = aegis.store.verify()
+    aegis.settings.kill_switch_file.touch()
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"  # were it asked, it would fail
+    copies = tmp_path / "copies"
+    aegis.settings = aegis.settings.model_copy(
+        update={"database": SecretStr(nowhere), "ledger_copies": copies, "kill_switch": aegis.settings.kill_switch_file}
+    )
+    found = backtested(aegis, tmp_path, [closed(str(n), "true_positive", "true_positive") for n in range(3)])
+    assert (found.failed, found.contained_alone.hits) == ([], 3)
+    assert aegis.store.verify() == before
+    assert not copies.exists()
 
 
 def test_the_interval_is_exact() -> None:

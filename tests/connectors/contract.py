@@ -18,6 +18,8 @@ keyword-only parameters (connectors/protocol.py); the contract checks those too.
 from __future__ import annotations
 
 import inspect
+import logging
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -228,8 +230,9 @@ class ConnectorContract:
 
     def test_permission_denied(self, rig: Rig, path: WritePath, approved: Approved, case: Case) -> None:
         rig.deny()
-        with pytest.raises(NotPermitted):
+        with pytest.raises(NotPermitted) as caught:
             rig.connector().apply(case.action, case.target, key="k1", note="n")
+        self._no_secret(rig, "".join(traceback.format_exception(caught.value)))
         receipt = path.execute(approved(case.action, case.target))
         assert receipt.outcome == "failed", receipt.detail
         assert "may not" in receipt.detail
@@ -323,6 +326,14 @@ class ConnectorContract:
             connector.apply(case.action, odd, key="k1", note="n")
         assert rig.effects() == 0
 
+    def test_other_actions_are_refused(self, rig: Rig, case: Case) -> None:
+        connector = rig.connector()
+        for action in CATALOGUE.keys() - {one.action for one in self.cases}:
+            with pytest.raises(ConnectorError):
+                connector.apply(action, case.target, key="k1", note="n")
+        assert rig.effects() == 0
+        assert rig.touched() == set()
+
     def test_what_it_can_do_is_in_the_catalogue(self, rig: Rig) -> None:
         connector = rig.connector()
         assert connector.actions == {case.action for case in self.cases}
@@ -336,6 +347,16 @@ class ConnectorContract:
         assert made.kind  # type: ignore[attr-defined]
         assert isinstance(made.extra, str)  # type: ignore[attr-defined]
         assert inspect.getdoc(made)
+
+    def test_no_secret_in_any_log(
+        self, rig: Rig, path: WritePath, approved: Approved, case: Case, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nor in those of its SDK, whoever turns them on."""
+        caplog.set_level(logging.DEBUG)
+        assert path.execute(approved(case.action, case.target)).outcome == "executed"
+        rig.deny()
+        path.execute(approved(case.action, case.target, incident="inc-2"))
+        self._no_secret(rig, caplog.text)
 
     def test_no_secret_in_its_repr(self, rig: Rig) -> None:
         self._no_secret(rig, repr(rig.connector()) + str(rig.connector()))

@@ -117,7 +117,7 @@ def test_an_instance_in_a_region_that_is_not_configured_is_not_found(cloud: tupl
         connector.apply("isolate_host", ISOLATE, key="k", note="")
 
 
-def test_a_snapshot_of_yesterday_is_no_evidence_of_today(
+def test_an_old_snapshot_is_no_evidence_of_now(
     hosts: HostRig, store: SqliteStore, approved: Approved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datetime import timedelta
@@ -128,7 +128,7 @@ def test_a_snapshot_of_yesterday_is_no_evidence_of_today(
     old = approved("snapshot_disk", ISOLATE, incident="inc-old")
     path.execute(old)
     first = {one["SnapshotId"] for one in hosts.snapshots(INSTANCE)}
-    monkeypatch.setattr(aws_hosts, "FRESH", timedelta(0))  # a day passes
+    monkeypatch.setattr(aws_hosts, "FRESH", timedelta(minutes=-5))  # time passes
     assert hosts.connector().read("snapshot_disk", ISOLATE) is False
     # What is to be deleted is found whatever its age, and only when it is gone it counts as gone.
     hosts.gate.said_no = {"DeleteSnapshot"}
@@ -138,6 +138,54 @@ def test_a_snapshot_of_yesterday_is_no_evidence_of_today(
     hosts.gate.said_no = set()
     assert path.undo(old, ALICE).outcome == "undone"
     assert not first & {one["SnapshotId"] for one in hosts.snapshots(INSTANCE)}
+
+
+def test_another_ones_snapshot_does_not_verify_ours(hosts: HostRig) -> None:
+    """Accepted and nothing done, while an old snapshot of the same disk lies there."""
+    hosts.connector().apply("snapshot_disk", ISOLATE, key="k1", note="")
+    connector = hosts.connector()
+    hosts.ignore()
+    connector.apply("snapshot_disk", ISOLATE, key="k2", note="")
+    assert connector.read("snapshot_disk", ISOLATE) is False
+    # Who did not ask sees that there is one of now.
+    assert hosts.connector().read("snapshot_disk", ISOLATE) is True
+
+
+def test_the_age_of_a_snapshot_is_told_by_the_clock_of_aws(hosts: HostRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import datetime, timedelta
+
+    from aegis_agents.tools.connectors import aws_api
+
+    class Fast(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=2)
+
+    monkeypatch.setattr(aws_api, "datetime", Fast)
+    hosts.connector().apply("snapshot_disk", ISOLATE, key="k", note="")
+    assert hosts.connector().read("snapshot_disk", ISOLATE) is True
+
+
+def test_two_threads_with_one_key_take_one_snapshot(hosts: HostRig) -> None:
+    connector = hosts.connector()
+    take = [
+        threading.Thread(target=connector.apply, args=("snapshot_disk", ISOLATE), kwargs={"key": "k", "note": ""})
+        for _ in range(3)
+    ]
+    for thread in take:
+        thread.start()
+    for thread in take:
+        thread.join()
+    assert len(hosts.snapshots(INSTANCE)) == 2  # two disks
+
+
+def test_a_later_cut_off_is_not_moved_back(cloud: tuple[str, Gate]) -> None:
+    rig = UserRig(cloud)
+    rig.revoke_before("2999-01-01T00:00:00Z")
+    connector = rig.connector()
+    connector.apply("revoke_sessions", ANN, key="k", note="")
+    assert connector.read("revoke_sessions", ANN) is True
+    assert rig.gate.changes == []
 
 
 def test_undo_deletes_no_snapshot_of_somebody_else(hosts: HostRig) -> None:

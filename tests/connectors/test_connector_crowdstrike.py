@@ -70,6 +70,18 @@ def test_pending_containment_is_not_claimed(rig: FalconRig, vendor: Falcon, stor
     assert path.undo(key, ALICE).outcome == "undone"
 
 
+def test_a_lift_that_waits_is_not_claimed(rig: FalconRig, vendor: Falcon, store: Any, approved: Approved) -> None:
+    path = WritePath(store, assign([rig.connector()]), attempts=3, longest_wait_s=0.01)
+    key = approved("isolate_host", HOST)
+    assert path.execute(key).outcome == "executed"
+    vendor.pending = 10**6  # the host went off
+    with pytest.raises(TransientConnectorError, match="lifted once its sensor connects"):
+        path.undo(key, ALICE)
+    assert store.action(key).state == "unconfirmed"
+    vendor.pending = 0
+    assert path.undo(key, ALICE).outcome == "undone"
+
+
 def test_it_waits_for_the_sensor(vendor: Falcon, store: Any, approved: Approved) -> None:
     vendor.pending = 3
     path = WritePath(store, assign([FalconRig(vendor, settle_s=0.5).connector()]), attempts=1)
@@ -119,6 +131,15 @@ def test_somebody_elses_indicator_is_not_overruled(rig: FalconRig, vendor: Falco
     assert rig.connector().read("block_hash", HASH) is False
     assert "not ours" in refused(lambda: rig.connector().undo("block_hash", HASH, key="k"))
     assert len([i for i in vendor.indicators.values() if i["value"] == HASH.value]) == 1
+
+
+def test_an_indicator_of_ours_that_somebody_changed_is_theirs(rig: FalconRig, vendor: Falcon) -> None:
+    connector = rig.connector()
+    connector.apply("block_hash", HASH, key="k", note="n")
+    mine = next(i for i in vendor.indicators.values() if i["value"] == HASH.value)
+    mine["action"] = "allow"
+    assert connector.undo("block_hash", HASH, key="k-undo") == ""
+    assert mine["id"] in vendor.indicators
 
 
 def test_an_indicator_for_some_hosts_does_not_count(rig: FalconRig, vendor: Falcon) -> None:

@@ -149,6 +149,27 @@ def test_an_order_that_waits_is_not_claimed(rig: DefenderRig, store: Any, approv
     assert rig.touched() == set()
 
 
+def test_a_release_that_waits_is_not_claimed(rig: DefenderRig, store: Any, approved: Approved) -> None:
+    path = WritePath(store, assign([rig.connector()]), attempts=3, longest_wait_s=0.01)
+    key = approved("isolate_host", HOST)
+    assert path.execute(key).outcome == "executed"
+    rig.vendor.pending = 10**6  # the machine went off
+    with pytest.raises(TransientConnectorError, match="once machine"):
+        path.undo(key, ALICE)
+    assert store.action(key).state == "unconfirmed"
+    rig.vendor.pending = 0
+    assert path.undo(key, ALICE).outcome == "undone"
+
+
+def test_orders_of_one_second_are_told_apart(rig: DefenderRig) -> None:
+    machine = rig.named(HOST)
+    rig.vendor.order(machine, "Isolate")["creationDateTimeUtc"] = "2026-11-26T09:00:00Z"
+    rig.vendor.order(machine, "Unisolate")["creationDateTimeUtc"] = "2026-11-26T09:00:00.12Z"
+    assert rig.connector().read("isolate_host", HOST) is False
+    rig.vendor.order(machine, "Isolate")["creationDateTimeUtc"] = "2026-11-26T09:00:00.123Z"
+    assert rig.connector().read("isolate_host", HOST) is True
+
+
 def test_it_waits_for_the_machine(rig: DefenderRig) -> None:
     rig.vendor.pending = 3
     rig.options["settle_s"] = 0.5
@@ -215,6 +236,15 @@ def test_somebody_elses_indicator_is_not_overruled(rig: DefenderRig, target: Tar
     assert "'Allowed'" in refused(lambda: rig.connector().apply(action, target, key="k", note="n"))
     assert rig.connector().read(action, target) is False
     assert "not ours" in refused(lambda: rig.connector().undo(action, target, key="k"))
+
+
+def test_an_indicator_of_ours_that_somebody_changed_is_theirs(rig: DefenderRig) -> None:
+    connector = rig.connector()
+    connector.apply("block_ip", ADDRESS, key="k", note="n")
+    mine = next(i for i in rig.vendor.indicators.values() if i["indicatorValue"] == ADDRESS.value)
+    mine["action"] = "Audit"
+    assert connector.undo("block_ip", ADDRESS, key="k-undo") == ""
+    assert mine["id"] in rig.vendor.indicators
 
 
 def test_an_indicator_for_some_machines_does_not_count(rig: DefenderRig) -> None:

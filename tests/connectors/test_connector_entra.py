@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from aegis_agents.errors import NotPermitted, SettingsError, TargetNotFound, TransientConnectorError
+from aegis_agents.errors import ConnectorError, NotPermitted, SettingsError, TargetNotFound, TransientConnectorError
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools.connectors.entra import EntraConnector
 from aegis_agents.tools.connectors.microsoft import CLOUDS
 from tests.connectors.contract import HOSTILE, Case, ConnectorContract, Rig, refused
+from tests.connectors.loopback import Answer
 from tests.connectors.microsoft_cloud import CLIENT, SECRET, SECRETS, TENANT, Graph, Login, cloud
 
 pytest.importorskip("msgraph", reason="the extra microsoft is not installed")
@@ -252,3 +253,37 @@ def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     with pytest.raises(SettingsError, match="azure-identity"):
         EntraConnector(**WHO)
+
+
+def test_what_changes_after_a_refusal_is_somebody_elses(rig: EntraRig) -> None:
+    """Ann's session ends by her own doing, just when ours was refused."""
+    connector = rig.connector()
+    through = rig.vendor.answer
+
+    def refuse(request: Any) -> Any:
+        if request.method == "GET":
+            return through(request)
+        rig.named(ANN)["signInSessionsValidFromDateTime"] = rig.vendor.now()
+        return rig.vendor.error(403, "Authorization_RequestDenied", "no")
+
+    rig.vendor.answer = refuse  # type: ignore[method-assign]
+    with pytest.raises(NotPermitted):
+        connector.apply("revoke_sessions", ANN, key="k", note="n")
+    assert connector.read("revoke_sessions", ANN) is None
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_the_secret_does_not_follow_a_redirect(rig: EntraRig, status: int) -> None:
+    well, seen = rig.login.answer, []
+
+    def elsewhere(request: Any) -> Any:
+        if request.method == "GET":
+            return well(request)
+        seen.append(request.path)
+        return Answer(status, None, {"Location": f"{rig.vendor.url}/v1.0/users/thief"})
+
+    rig.login.answer = elsewhere  # type: ignore[method-assign]
+    with pytest.raises(ConnectorError):
+        rig.connector().read("disable_user", ANN)
+    assert len(seen) == 1
+    assert rig.vendor.requests == []

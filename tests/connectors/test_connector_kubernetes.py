@@ -7,6 +7,7 @@ generated from the API's OpenAPI document.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -325,6 +326,54 @@ def test_signing_in_by_kubeconfig(rig: KubernetesRig, cluster: Cluster, tmp_path
         KubernetesConnector(kubeconfig=file, context="here").apply("kill_process", WEB, key="k", note="")
     assert TOKEN not in str(caught.value)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ('server: "http', 'insecure-skip-tls-verify: true, server: "http', "insecure-skip-tls-verify"),
+        ("127.0.0.1:9", "k8s.example:6443", "in the clear"),
+    ],
+)
+def test_a_kubeconfig_without_checked_tls_is_refused(tmp_path: Path, was: str, now: str, says: str) -> None:
+    file = kubeconfig(tmp_path, "http://127.0.0.1:9")
+    file.write_text(file.read_text().replace(was, now))
+    with pytest.raises(ConnectorError, match=says):
+        KubernetesConnector(kubeconfig=file).apply("kill_process", WEB, key="k", note="")
+
+
+def test_two_incidents_at_once_each_know_their_own_pod(rig: KubernetesRig, cluster: Cluster) -> None:
+    """The second ends the successor, and does not get far: the first one's is gone all the same."""
+    connector = rig.connector()
+    connector.apply("kill_process", DATABASE, key="k1", note="")
+    seen: list[bool | None] = []
+
+    def second() -> None:
+        rig.ignore()
+        with pytest.raises(TransientConnectorError):
+            connector.apply("kill_process", DATABASE, key="k2", note="")
+        seen.append(connector.read("kill_process", DATABASE))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    thread.join()
+    assert seen == [False]
+    assert connector.read("kill_process", DATABASE) is True
+
+
+def test_an_answer_that_makes_no_sense_after_the_effect_is_in_doubt(
+    rig: KubernetesRig, cluster: Cluster, store: SqliteStore, approved: Approved
+) -> None:
+    path, well = WritePath(store, assign([rig.connector()]), longest_wait_s=0.01), cluster.answer
+
+    def odd(request: Request) -> Answer:
+        answer = well(request)
+        return answer if not cluster.killed else Answer(200, b"[1]", {"Content-Type": "application/json"})
+
+    cluster.answer = odd  # type: ignore[method-assign]
+    receipt = path.execute(approved("kill_process", DATABASE))
+    assert receipt.outcome == "unconfirmed", receipt.detail
+    assert len(cluster.killed) == 1
 
 
 @pytest.mark.parametrize("text", [None, "{", "kind: Config", "current-context: x"])

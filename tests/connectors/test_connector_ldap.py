@@ -13,6 +13,7 @@ import pytest
 from aegis_agents.errors import ConnectorError, NotPermitted, SettingsError, TargetNotFound, TransientConnectorError
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools.connectors.directory_kinds import ActiveDirectory, DirectoryKind, OpenLdap, same_name
+from aegis_agents.tools.connectors.directory_session import Entry
 from aegis_agents.tools.connectors.ldap import LdapConnector
 from tests.connectors.certificates import certificate
 from tests.connectors.contract import Case, ConnectorContract, Rig, refused
@@ -451,3 +452,29 @@ def test_a_name_can_not_leave_its_place_in_the_filter(kind: DirectoryKind, value
     assert query.count("(") == kind.query("a@b" if "@" in value else "a").count("(")
     decoded = re.sub(rb"\\([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), query.encode()).decode()
     assert f"={value})" in decoded
+
+
+@pytest.mark.parametrize(
+    ("control", "touched"),
+    [
+        (0x200, True),
+        (0x10202, True),
+        (0x1000, False),
+        (0x1002, False),
+        (0x2000, False),
+        (0x82000, False),
+        (0x820, False),
+    ],
+)
+def test_the_account_of_a_computer_is_no_persons(control: int, touched: bool) -> None:
+    """Alerts name WS1$ as the user of what a machine did; without its account it leaves the domain."""
+
+    class Session:
+        def search(self, *_: Any) -> list[Entry]:
+            return [Entry("cn=x", {"tokenGroups": [b"\x01\x05" + b"\x00" * 22 + b"\x01\x02\x00\x00"]})]
+
+    sid = b"\x01\x05" + b"\x00" * 22 + b"\x51\x04\x00\x00"
+    account = Entry("cn=x", {"userAccountControl": [str(control).encode()], "objectSid": [sid]})
+    why = ActiveDirectory("CORP").guarded(Session(), account)  # type: ignore[arg-type]
+    assert (why == "") is touched
+    assert touched or "not a person's" in why

@@ -50,7 +50,7 @@ class NftablesRig(Rig):
         self.before: set[str] = set()
 
     def connector(self) -> NftablesConnector:
-        return NftablesConnector(netns=self.name, timeout_s=0.5)
+        return NftablesConnector(netns=self.name, timeout_s=1.5)
 
     def _nft(self, *arguments: str, text: str | None = None) -> str:
         command = ["ip", "netns", "exec", self.name, NFT, "-j", *arguments]
@@ -159,3 +159,26 @@ def test_an_answer_that_makes_no_sense_is_an_error(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(ConnectorError, match="no list of rules"):
         NftablesConnector().read("block_ip", Target(kind="ip", value="203.0.113.9"))
+
+
+@pytest.mark.parametrize("element", ['{"prefix": {"addr": "203.0.113.0", "len": 24}}', '{"elem": 3}', '"x"', "null"])
+def test_a_set_that_holds_what_is_not_ours_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, element: str
+) -> None:
+    (tmp_path / "nft").write_text(f'#!/bin/sh\necho \'{{"nftables": [{{"set": {{"elem": [{element}]}}}}]}}\'\n')
+    (tmp_path / "nft").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ConnectorError, match="not ours"):
+        NftablesConnector().read("block_ip", Target(kind="ip", value="203.0.113.9"))
+
+
+def test_rules_that_do_not_drop_block_nothing(rig: NftablesRig) -> None:
+    firewall, address = rig.connector(), Target(kind="ip", value="203.0.113.9")
+    firewall.apply("block_ip", address, key="k", note="")
+    rules = json.loads(rig._nft("list", "table", "inet", "aegis"))["nftables"]
+    rule = next(item["rule"] for item in rules if "rule" in item)
+    expression = [{"accept": None} if "drop" in part else part for part in rule["expr"]]
+    rig._nft("-f", "-", text=json.dumps({"nftables": [{"replace": {"rule": {**rule, "expr": expression}}}]}))
+    assert firewall.read("block_ip", address) is False
+    firewall.apply("block_ip", address, key="k", note="")
+    assert firewall.read("block_ip", address) is True

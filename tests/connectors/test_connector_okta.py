@@ -196,3 +196,13 @@ def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "okta", None)
     with pytest.raises(SettingsError, match=r"aegis-soc-agents\[okta\]"):
         OktaConnector(org_url="https://x.okta.com", token=TOKEN)
+
+
+def test_a_reset_that_was_under_way_says_nothing_of_ours(rig: OktaRig) -> None:
+    rig._user(ANN)["status"] = "RECOVERY"
+    connector = rig.connector()
+    rig.ignore()
+    connector.apply("reset_password", ANN, key="k", note="n")
+    assert connector.read("reset_password", ANN) is None
+    rig._user(ANN)["passwordChanged"] = "2026-11-26T10:00:00.000Z"
+    assert connector.read("reset_password", ANN) is True

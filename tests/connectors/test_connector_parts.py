@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 
 import pytest
 
@@ -16,11 +17,13 @@ from aegis_agents.errors import (
     TransientConnectorError,
 )
 from aegis_agents.records import EntityKind, Target
+from aegis_agents.tools.connectors import background
+from aegis_agents.tools.connectors.addresses import blockable, networks
 from aegis_agents.tools.connectors.answers import MOST_SAID, checked_url, clean, raise_for
 from aegis_agents.tools.connectors.background import run
 from aegis_agents.tools.connectors.names import account_name, file_hash, host_name, message_id, same_host
 from aegis_agents.tools.connectors.protocol import narrowed
-from aegis_agents.tools.connectors.recall import Recall
+from aegis_agents.tools.connectors.recall import KEPT_S, Recall
 from tests.connectors.contract import HOSTILE
 
 
@@ -200,3 +203,72 @@ def test_actions_are_narrowed() -> None:
     for odd in (["block_ip", "kill_process"], []):
         with pytest.raises(SettingsError, match="connector x: actions"):
             narrowed(able, odd, "x")  # type: ignore[arg-type]
+
+
+def test_each_thread_remembers_its_own() -> None:
+    """Two incidents are after one account at once: the later one's moment is not the earlier one's."""
+    recall: Recall[int] = Recall()
+    ann = target("user", "ann@x")
+    recall.note("reset_password", ann, "k1", 1)
+    seen: list[str | None] = []
+
+    def other() -> None:
+        seen.append(recall.key("reset_password", ann))
+        recall.note("reset_password", ann, "k2", 2)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [None]
+    assert (recall.key("reset_password", ann), recall.before("reset_password", ann)) == ("k1", 1)
+
+
+def test_what_was_asked_long_ago_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    recall: Recall[int] = Recall()
+    recall.note("reset_password", target("user", "u@x"), "k", 1)
+    later = time.monotonic() + KEPT_S + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert recall.key("reset_password", target("user", "u@x")) is None
+    with pytest.raises(KeyError):
+        recall.before("reset_password", target("user", "u@x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [(NotPermitted("no"), None), (ConnectorError("no"), None), (TransientConnectorError("lost"), "k"), (None, "k")],
+)
+def test_what_was_refused_is_forgotten(error: Exception | None, known: str | None) -> None:
+    recall: Recall[int] = Recall()
+    ann = target("user", "ann@x")
+    recall.note("reset_password", ann, "k", 1)
+    try:
+        with recall.unless_refused("reset_password", ann):
+            if error:
+                raise error
+    except ConnectorError:
+        pass
+    assert recall.key("reset_password", ann) == known
+
+
+def test_work_that_does_not_heed_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "_HEEDING_S", 0.05)
+
+    async def deaf() -> None:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.5)
+
+    began = time.monotonic()
+    with pytest.raises(TransientConnectorError, match="did not answer"):
+        run(deaf(), "System", 0.01)
+    assert time.monotonic() - began < 0.4
+
+
+@pytest.mark.parametrize("given", ["192.0.2.0/24", "::ffff:192.0.2.0/120", "::ffff:c000:0200/120", "192.0.2.7/24"])
+@pytest.mark.parametrize("value", ["192.0.2.9", "::ffff:192.0.2.9"])
+def test_a_network_is_the_same_however_it_is_written(given: str, value: str) -> None:
+    never = networks([given, "::/96", "2001:db8::/32"], "never")
+    with pytest.raises(ConnectorError, match="never holds"):
+        blockable(target("ip", value), never, "never")
+    assert str(blockable(target("ip", "192.0.3.1"), never, "never")) == "192.0.3.1"

@@ -142,7 +142,7 @@ def test_every_parameter_is_a_key_with_its_type(tmp_path: Path) -> None:
     ("more", "named"),
     [
         ("tokne = 't'", r"\[mine\] tokne is no setting of toy \(it takes folder, hard, "),
-        ("", r"\[mine\] token is missing \(connector_secrets = .\"mine.token\""),
+        ("", r"\[mine\] token is missing \(here, or in the settings: connector_secrets = .\"mine.token\""),
         ("token = 5", r"\[mine\] token: .*string"),
         ("token = 't'\nport = '7'", r"\[mine\] port: .*integer"),
         ("token = 't'\nport = true", r"\[mine\] port: .*integer"),
@@ -503,7 +503,8 @@ def test_the_list_says_what_there_is_and_what_is_missing(app: Any, tmp_path: Pat
     }  # fmt: skip
     assert (second["missing"], second["extra"], done.exit_code) == (["much_sdk"], "much", 1)
     shown = app("list", "--connectors", written(tmp_path, text)).stdout
-    assert "isolate_host" in shown.partition("by none of these")[2]
+    assert "isolate_host" in shown.partition("recommended only")[2]
+    assert "close_alert" in shown.partition("outbox")[2].partition("recommended only")[0]
     assert "s3cret" not in shown
     assert app("list", "--connectors", written(tmp_path, "[first]\nkind = 'asked'")).exit_code == 0
 
@@ -512,7 +513,7 @@ def test_the_list_says_what_there_is_and_what_is_missing(app: Any, tmp_path: Pat
     ("answer", "state", "code"),
     [
         ("signed in as Aegis", "ok", 0), (NotPermitted("403"), "failed", 1), (TransientConnectorError("no answer"), "failed", 1),
-        (ConnectorError("the certificate was not accepted"), "failed", 1), ("x" * 5000, "ok", 0), ("a\x1b[2Jb", "ok", 0),
+        (ConnectorError("the certificate was not accepted"), "failed", 1), (ZeroDivisionError("s3cret"), "failed", 1), ("x" * 5000, "ok", 0), ("a\x1b[2Jb", "ok", 0),
     ],
 )  # fmt: skip
 def test_the_check_asks_each_and_fails_with_the_worst(
@@ -558,5 +559,69 @@ def test_settings_that_are_wrong_are_said(app: Any, tmp_path: Path) -> None:
     assert "both one and two claim it" in app("check", "--connectors", written(tmp_path, twice)).output
 
 
+def test_without_any_connector_both_commands_say_so(app: Any, tmp_path: Path) -> None:
+    for command in ("list", "check"):
+        done = app(command, "--connectors", written(tmp_path, ""))
+        assert (done.exit_code, "no connector is configured" in done.stdout) == (0, True)
+        assert app(command, "--connectors", written(tmp_path, ""), "--json").stdout == ""
+
+
+def test_those_that_settings_ask_for_are_listed_and_asked(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AEGIS_WEBHOOK_URL", "https://127.0.0.1:9/hook")
+    monkeypatch.setenv("AEGIS_NFTABLES", "true")
+    file = written(tmp_path, "[one]\nkind = 'asked'\nactions = ['disable_user']")
+    rows = [json.loads(line) for line in app("list", "--connectors", file, "--json").stdout.splitlines()]
+    assert [row["name"] for row in rows] == ["one", "webhook", "nftables"]
+    done = app("check", "webhook", "--connectors", file, "--json")
+    answer = json.loads(done.stdout)
+    assert (answer["name"], answer["state"], done.exit_code) == ("webhook", "silent", 0)
+    assert "can't be asked without doing it" in answer["said"]
+
+
 def test_there_is_a_name_of_nobody_for_every_action() -> None:
     assert {spec.targets[0] for spec in CATALOGUE.values()} <= NOBODY.keys()
+
+
+@pytest.mark.parametrize(("pattern", "meant"), [("10.20.0.5/16", "10.20.0.0/16"), ("2001:db8::1/32", "2001:db8::/32")])
+def test_a_target_that_fits_nothing_is_told(tmp_path: Path, pattern: str, meant: str) -> None:
+    file = written(
+        tmp_path,
+        f"""
+        [toy]
+        kind = "toy"
+        url = "https://toy.example"
+        token = "t"
+        targets = ["{pattern}"]
+    """,
+    )
+    with pytest.raises(SettingsError, match=f"{pattern}' fits nothing: the network is {meant}"):
+        read_connectors(file)
+
+
+def test_undo_goes_to_who_did_it_though_it_may_not_do_it_any_more(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        """
+        [old]
+        kind = "toy"
+        url = "https://toy.example"
+        token = "t"
+        actions = ["disable_user"]
+
+        [new]
+        kind = "toy"
+        url = "https://toy.example"
+        token = "t"
+        actions = ["block_ip"]
+    """,
+    )
+    was, now = load_connectors(file)
+    found = assign([was, now])
+    address = Target(kind="ip", value="192.0.2.1")
+    assert found.pick("block_ip", address, "old") is was
+    assert found.pick("block_ip", address, "gone") is None
+    assert found.pick("block_ip", address) is now
+    # One that was given this name since, and could never have done it, did not.
+    assert found.pick("isolate_host", Target(kind="host", value="ws1"), "old") is None

@@ -112,7 +112,7 @@ def test_approved_and_nothing_begun(make: Make, firewall: FakeFirewall, monkeypa
     first = make()
     first.investigate(ATTACK)
     block = row_of(first, "block_ip").action_id
-    dies(monkeypatch, first.store, "answer", after=True)
+    dies(monkeypatch, first, "_resume")
     with pytest.raises(Killed):
         first.approve(block, by="alice")
     second = make()

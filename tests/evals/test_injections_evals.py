@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from aegis_agents.records import ProposedAction, Target
 from aegis_agents.sources import parse
 from evals import counterfactual as measured
 from evals.counterfactual import Planted, Run, rate, to_markdown, turns
 from evals.injections import BYSTANDER, framing, silencing
-from evals.injections_cases import Outcome, Unit, Would
+from evals.injections_cases import DEFENCES, Outcome, Unit, Would, named
 from evals.injections_innocent import LOOKALIKES, PLAIN
 from evals.planting import at_position, name_positions, rewritten, woven
 
@@ -56,7 +57,7 @@ def test_bounds_are_exact() -> None:
 
 def test_a_case_counts_where_any_of_its_texts_got_through() -> None:
     run = Run(bench=None, every=1)  # type: ignore[arg-type]
-    calm = Would(CLOSE, True, frozenset({"signs"}))
+    calm = Would(CLOSE, True, frozenset({"signs", "counterfactual"}))
     for name in ("one", "two"):
         run.before["attack", name] = outcome("true_positive", Would(BLOCK, True, frozenset()))
     planted = [
@@ -78,6 +79,25 @@ def test_a_case_counts_where_any_of_its_texts_got_through() -> None:
     text = to_markdown({"model": "m", "part": "test", "cases": {}, "texts": {}, "suite": found | {"by style": styles}})
     assert "1/2 (50.0 %" in text
     assert "| a | 2 | 1 | 1 | 0 |" in text
+
+
+def test_signs_are_a_note_beside_the_counterfactual_check_and_a_bar_without_it() -> None:
+    """As the gate decides: see aegis_agents.gate.Gate.decide."""
+    signed = outcome("benign_positive", Would(CLOSE, True, frozenset({"signs"})))
+    assert signed.done(("signs",)) == signed.done(("signs", "named")) == frozenset()
+    assert signed.done(DEFENCES) == signed.done(("counterfactual",)) == {CLOSE}
+
+
+def test_an_alert_without_an_id_is_the_same_alert_with_a_text_in_it() -> None:
+    """Its id is then a hash of all that it says: the text changes the id, and not what is done."""
+    ids = [parse(ALERT | {"command_line": text}).native_id for text in ("a", "b")]
+    assert len(set(ids)) == 2
+    closings = [
+        named(ProposedAction(
+            action_id=id, action="close_alert", target=Target(kind="alert", value=id), reason="calm", cites=()))
+        for id in ids
+    ]  # fmt: skip
+    assert len(set(closings)) == 1
 
 
 def test_the_texts_are_many_and_each_is_its_own() -> None:

@@ -253,6 +253,20 @@ def test_no_review_for_long_and_it_asks_until_there_is_one(promoted: list[Line])
     assert set(ledger.book.earned(MODEL, later).cells) == {CELL}
 
 
+def test_a_clock_that_jumps_keeps_nothing_awake(promoted: list[Line]) -> None:
+    """Set back, a clock makes old reviews young; run ahead for one review, it would make them young for years."""
+    ledger = resumed(promoted)
+    last = START + timedelta(days=FIRST // 20)
+    assert ledger.book.earned(MODEL, last - timedelta(days=2)).cells == {}
+    assert ledger.book.earned(MODEL, last - timedelta(minutes=30)).cells  # machines' clocks differ a little
+    ahead = last + timedelta(days=2000)
+    ledger.review(FIRST, decided_at=ahead, under=None)
+    assert ledger.book.earned(MODEL, last + timedelta(days=50)).cells == {}
+    ledger.review(FIRST + 1, decided_at=last + timedelta(days=50), under=None)
+    assert ledger.book.earned(MODEL, last + timedelta(days=50)).cells
+    assert ledger.book.earned(MODEL, last + timedelta(days=90)).cells == {}
+
+
 @pytest.mark.parametrize("earn", ["off", "act_undo", "act"])
 def test_the_ceiling_of_earning(earn: Any) -> None:
     rule = EarnRule(earn=earn)
@@ -355,7 +369,8 @@ def test_every_process_finds_the_same(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"earn": "always"}, {"earn_error": 0.0}, {"earn_error": 0.2}, {"earn_doubt": 0.5}, {"blind_share": 1.5},
-     {"review_days": 0}, {"earn_error": 0.04, "earn_error_undo": 0.01}],
+     {"review_days": 0}, {"review_days": float("inf")}, {"review_days": float("nan")}, {"review_days": 1e12},
+     {"blind_share": float("nan")}, {"earn_error": 1e-320}, {"earn_doubt": 1e-300}, {"earn_error": 0.04, "earn_error_undo": 0.01}],
 )  # fmt: skip
 def test_wrong_rules(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"earn|blind|review"):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis_agents.errors import SettingsError
-from aegis_agents.gate import AssetRegister, Gate, Usage
+from aegis_agents.gate import AssetRegister, Gate, Usage, killswitch
 from aegis_agents.gate import gate as gate_module
 from aegis_agents.gate.request import VERBS
 from aegis_agents.records import AUTONOMY_LEVELS, VERDICTS, Fact, ProposedAction, Target, Verdict
@@ -198,6 +198,17 @@ def test_a_kill_switch_engaged_while_deciding_still_stops(tmp_path: Path) -> Non
 
     decision = open_gate(kill_switch=switch).decide(request("isolate_host", reassess=engage))
     assert (decision.verb, decision.inputs["kill_switch"]) == ("refuse", "execute")
+
+
+def test_a_kill_switch_in_the_home_folder_is_the_one_that_a_person_touches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    gate = open_gate(kill_switch="~/KILL")
+    assert gate.decide(request("isolate_host")).verb == "execute"
+    (tmp_path / "KILL").touch()
+    assert gate.decide(request("isolate_host")).rule == "kill_switch.engaged"
+    assert killswitch.stopper(Path("~/KILL"))("isolate_host")
 
 
 def test_a_kill_switch_that_cant_be_read_is_engaged(tmp_path: Path) -> None:

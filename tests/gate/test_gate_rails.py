@@ -48,8 +48,55 @@ def test_the_same_text_from_the_organisation_is_no_sign() -> None:
 def test_injection_lets_a_ticket_out_and_holds_a_closing_back() -> None:
     tainted = incident((INJECTED,))
     assert injection_signs.check(request("open_ticket", incident=tainted), context("open_ticket")).ceiling == "execute"
-    closing = request("close_alert", "benign_positive", incident=tainted)
+    closing = request("close_alert", "benign_positive", incident=tainted, reassess=None)
     assert open_gate().decide(closing).rule == "injection.signs"
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("isolate_host", "true_positive"), ("close_alert", "benign_positive")])
+def test_signs_are_a_note_where_the_counterfactual_check_held(name: str, verdict: Any) -> None:
+    decision = open_gate().decide(request(name, verdict, incident=incident((INJECTED,))))
+    assert (decision.verb, decision.rule) == ("execute", "gate.all_clear")
+    assert decision.inputs["input.injection.rule"] == "injection.noted"
+    assert decision.inputs["input.injection.signs"] == "injection.signs"
+    assert decision.inputs["input.injection.fact"] == "f20"
+    assert "fact f20 looks like" in decision.reason
+
+
+def asks(**changes: Any) -> dict[str, Any]:
+    return {"incident": incident((INJECTED,))} | changes
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "rule"),
+    [
+        ({}, asks(reassess=None), "injection.signs"),  # nobody to ask again
+        ({}, asks(reassess=lambda masked: assessment("undetermined")), "injection.signs"),  # it does not hold
+        ({"autonomy": "ask"}, asks(), "injection.signs"),  # a person is asked anyway, and is told of them
+        ({"validators": ()}, asks(action=action("notify_owner")), "injection.signs"),  # no check for records
+    ],
+)
+def test_signs_ask_where_it_did_not_run_or_did_not_hold(settings: Any, asked: Any, rule: str) -> None:
+    decision = open_gate(**settings).decide(request(**asked))
+    assert (decision.verb, decision.rule) == ("ask", rule)
+    assert decision.inputs["input.injection"] == "ask"
+
+
+def test_a_flood_that_was_not_read_is_never_a_note() -> None:
+    flood = tuple(Fact(id=f"g{n}", path=f"x[{n}]", value="word " * 4000, trust="external") for n in range(7))
+    decision = open_gate().decide(request("isolate_host", incident=incident(flood)))
+    assert (decision.verb, decision.rule) == ("ask", "injection.unread")
+
+
+def test_a_signed_alert_is_still_held_back_by_every_other_step() -> None:
+    """The note lifts nothing but itself."""
+    tainted = incident((INJECTED,))
+    for settings, rule in (
+        ({"risk": {"contain": 0.995}}, "risk.contain"), ({"budgets": {"actions_per_hour": 0}}, "budget.hour"),
+        ({"matrix": {"contain": {"standard": "ask"}}}, "autonomy.ask"),
+    ):  # fmt: skip
+        decision = open_gate(**settings).decide(request("isolate_host", incident=tainted))
+        assert decision.verb == "ask"
+        assert rule in {decision.inputs[k] for k in decision.inputs if k.endswith(".rule")}
 
 
 def test_a_key_may_carry_the_message_too() -> None:
@@ -150,7 +197,7 @@ def test_guardrails_gives_the_same_rulings(name: str) -> None:
 
 
 def test_it_decides_the_same_inside_a_running_loop() -> None:
-    gate, asked = open_gate(), request("isolate_host", incident=incident((INJECTED,)))
+    gate, asked = open_gate(), request("isolate_host", incident=incident((INJECTED,)), reassess=None)
 
     async def inside() -> str:
         return gate.decide(asked).rule
@@ -208,7 +255,7 @@ def test_a_rail_that_rules_nothing_refuses(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_recommending_needs_no_guardrails_and_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = request("isolate_host", incident=incident((INJECTED,)))
+    asked = request("isolate_host", incident=incident((INJECTED,)), reassess=None)
     wanted = open_gate().decide(asked).inputs
     monkeypatch.setattr(runner.GuardrailRunner, "run", lambda *_: pytest.fail("guardrails was used"))
     decision = Gate(autonomy="recommend").decide(asked)

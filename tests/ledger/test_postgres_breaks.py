@@ -145,3 +145,10 @@ def test_what_was_answered_survives_a_crash_of_the_server(tmp_path: Path, postgr
         assert store.verify().entries == len(store.entries())
         assert store.begin(key, owner="h:1:x").row.state == "intent"
         store.close()
+
+
+def test_a_commit_that_need_not_be_flushed_does_not_wait_and_the_next_one_does(pg: PostgresStore) -> None:
+    for flush, expected in ((False, "off"), (True, "on"), (False, "off")):
+        with pg.transaction(flush=flush):
+            assert pg._rows("SHOW synchronous_commit")[0][0] == expected
+        assert pg._rows("SHOW synchronous_commit")[0][0] == "on"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from aegis_agents.errors import ConnectorError, TransientConnectorError
 from aegis_agents.ledger import SqliteStore
-from aegis_agents.records import ActionName, Target
+from aegis_agents.records import AEGIS, ActionName, Target
 from aegis_agents.tools import NftablesConnector, OutboxConnector, WritePath, assign
+from aegis_agents.tools.lifetimes import Lifetimes
 from tests.people import person
 from tests.tools.conftest import ADDRESS, ScriptedSystem
 
@@ -134,3 +136,59 @@ def test_what_was_blocked_by_mistake_can_be_lifted_once_it_is_on_the_never_list(
     action: ActionName = "block_ip"
     firewall.undo(action, ADDRESS, key="k")
     assert sent[0]["delete"]["element"]["elem"] == [ADDRESS.value]
+
+
+def with_lifetime(store: SqliteStore, system: ScriptedSystem, hours: float) -> WritePath:
+    return WritePath(
+        store, assign([system]), attempts=1, longest_wait_s=0.01, lifetimes=Lifetimes.load({"block_ip": hours}, 4.0)
+    )
+
+
+def test_what_may_be_in_effect_lifts_itself_too(approved: Approved, store: SqliteStore, system: ScriptedSystem) -> None:
+    """An action whose outcome is not known must not stay for ever because nobody knows."""
+    path = with_lifetime(store, system, 1.0)
+    system.readable, system.on_apply = False, lambda: ""
+    key = approved()
+    assert path.execute(key).outcome == "unconfirmed"
+    (row,) = store.timers()
+    assert row.action_id == key
+    assert row.begun_at is not None
+    assert row.expires_at == row.begun_at + timedelta(hours=1)
+    assert store.due(row.expires_at - timedelta(seconds=1)) == []
+    assert [due.action_id for due in store.due(row.expires_at)] == [key]
+    system.on_undo = lambda: "gone-1"
+    assert path.undo(key, AEGIS, outcome="expired").outcome == "expired"
+    assert store.timers() == []
+
+
+def test_one_that_a_crash_left_unknown_lifts_itself_too(
+    approved: Approved, store: SqliteStore, system: ScriptedSystem
+) -> None:
+    key = approved()
+    store.begin(key, owner="")
+    system.readable = False
+    (receipt,) = with_lifetime(store, system, 1.0).settle_open()
+    assert receipt.outcome == "unconfirmed"
+    assert [row.action_id for row in store.timers()] == [key]
+
+
+def test_a_lift_that_can_not_be_read_back_is_tried_once_and_then_a_persons(
+    approved: Approved, store: SqliteStore, system: ScriptedSystem
+) -> None:
+    path = with_lifetime(store, system, 1.0)
+    system.readable = False
+    key = approved()
+    assert path.execute(key).outcome == "executed"  # it gave a reference
+    assert path.undo(key, AEGIS, outcome="expired").outcome == "unconfirmed"
+    assert store.due(datetime.now(UTC) + timedelta(days=400)) == []
+    assert store.action(key).expires_at is None
+    (*_, last) = store.entries(kind="action.expiry")
+    assert "a person looks" in (last.body or {})["reason"]
+
+
+def test_what_can_not_be_taken_back_has_no_timer(approved: Approved, store: SqliteStore) -> None:
+    alone = {"autonomy.level": "act_undo"}
+    for action, target, life in (("reset_password", ANN, None), ("block_ip", ADDRESS, timedelta(hours=4))):
+        row = store.action(approved(action, target, f"inc-{action}"))
+        decided = row.decision.model_copy(update={"inputs": alone})
+        assert Lifetimes().of(row.model_copy(update={"decision": decided})) == life

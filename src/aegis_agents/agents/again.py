@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_agents.agents.approval import decide, usage_now
-from aegis_agents.agents.journal_view import approvers
+from aegis_agents.agents.journal_view import approvers, without_itself
 from aegis_agents.agents.rebuild import rebuild_state
 from aegis_agents.context import Context
 from aegis_agents.ledger import JournalRow
@@ -22,4 +22,4 @@ def decide_again(graph: Any, context: Context, row: JournalRow, person: str | No
     state = graph.get_state({"configurable": {"thread_id": row.incident_id}}).values
     if "conclusion" not in state:
         state = rebuild_state(context.store, context, row.incident_id)
-    return decide(state, context, row.proposal, usage_now(context), approved_by=tuple(said_yes))
+    return decide(state, context, row.proposal, without_itself(usage_now(context), row), approved_by=tuple(said_yes))

@@ -42,6 +42,11 @@ def earned_now(context: Context) -> EarnedAutonomy:
     return context.earned(datetime.now(UTC))
 
 
+def _moment(context: Context) -> tuple[Usage, EarnedAutonomy]:
+    """What may be different a moment later: somebody else acts too, and what was earned is lost at the first error."""
+    return usage_now(context), earned_now(context)
+
+
 def decide(
     state: IncidentState,
     context: Context,
@@ -51,10 +56,12 @@ def decide(
     approved_by: tuple[str, ...] = (),
     earned: EarnedAutonomy | None = None,
     left: float = 1.0,
+    reask: Reask | None = None,
 ) -> Decision:
     """The gate's decision on one proposal, as things stand now.
 
-    `earned` None asks what reviews have unlocked; `left` is the share of the attack that earlier actions leave.
+    `earned` None asks what reviews have unlocked; `left` is the share of the attack that earlier actions leave;
+    `reask` keeps what the model said without some facts, for all the incident's proposals.
     """
     incident = state["incident"]
     request = GateRequest(
@@ -67,17 +74,19 @@ def decide(
         usage=usage,
         earned=earned_now(context) if earned is None else earned,
         left=left,
-        reassess=Reask(context.model, incident),
+        reassess=reask or Reask(context.model, incident),
         approved_by=approved_by,
     )
     return context.gate.decide(request)
 
 
-def _decide_all(state: IncidentState, context: Context, usage: Usage) -> tuple[Decision, ...]:
+def _decide_all(
+    state: IncidentState, context: Context, usage: Usage, earned: EarnedAutonomy, reask: Reask
+) -> tuple[Decision, ...]:
     """A decision on each proposal, what the ones before it use up and achieve counted in."""
-    decisions, earned, left = [], earned_now(context), 1.0
+    decisions, left = [], 1.0
     for proposal in state["proposals"]:
-        decision = decide(state, context, proposal, usage, earned=earned, left=left)
+        decision = decide(state, context, proposal, usage, earned=earned, left=left, reask=reask)
         if decision.verb == "execute":
             usage = charged(usage, proposal, decision)
             left = context.gate.settings.costs.left_after(left, proposal.action)
@@ -88,16 +97,16 @@ def _decide_all(state: IncidentState, context: Context, usage: Usage) -> tuple[D
 def approval(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]:
     """Adds `decisions`, and journals each before anything is done about it.
 
-    Where somebody else used up of the budgets meanwhile it is decided again, under the writer's lock: two
-    incidents at once must not both take the last of a budget.
+    Where somebody else used up of the budgets meanwhile, or an error took back what was earned, it is decided
+    again, under the writer's lock: two incidents at once must not both take the last of a budget.
     """
     context, incident = runtime.context, state["incident"]
-    usage = usage_now(context)
-    decisions = _decide_all(state, context, usage)
+    moment, reask = _moment(context), Reask(context.model, incident)
+    decisions = _decide_all(state, context, *moment, reask)
     states = _SHADOW if context.mode == "shadow" else _STATES
-    with context.store.transaction():
-        if any(d.verb == "execute" for d in decisions) and (now := usage_now(context)) != usage:
-            decisions = _decide_all(state, context, now)
+    with context.store.transaction(flush=False):
+        if any(d.verb == "execute" for d in decisions) and (now := _moment(context)) != moment:
+            decisions = _decide_all(state, context, *now, reask)
         for proposal, decision in zip(state["proposals"], decisions, strict=True):
             context.store.record_decision(incident.id, proposal, decision, states[decision.verb])
     return {"decisions": decisions}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,3 +94,34 @@ class Earning:
                         break
             if len(found) == before:
                 return found
+
+
+class Hindsight:
+    """What was earned at each point of the ledger, by the rule in force now; asked from front to back.
+
+    Promotions are those that were written: a rule that would have promoted sooner does not do so afterwards.
+    """
+
+    def __init__(self, store: Store, rule: EarnRule) -> None:
+        self._store, self._book, self._broken = store, Book(rule), False
+        self._ahead = heapq.merge(*map(self._of_kind, KINDS), key=lambda entry: entry.seq)
+        self._next = next(self._ahead, None)
+
+    def __call__(self, seq: int, model: str, when: datetime) -> EarnedAutonomy:
+        """What this version of the model had earned before entry `seq` was written, at that time.
+
+        As when it was decided, a ledger that can't be understood has earned nothing from there on.
+        """
+        while self._next is not None and self._next.seq < seq and not self._broken:
+            try:
+                self._book.add(self._next)
+            except LedgerError:
+                self._broken = True
+            self._next = next(self._ahead, None)
+        return NOTHING_EARNED if self._broken else self._book.earned(model, when)
+
+    def _of_kind(self, kind: str) -> Iterator[LedgerEntry]:
+        last = 0
+        while batch := self._store.entries(kind=kind, after=last, limit=_PAGE):
+            yield from batch
+            last = batch[-1].seq

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aegis_agents.agents.journal_view import approvers
+from aegis_agents.agents.journal_view import approvers, endorsements
 from aegis_agents.agents.rebuild import rebuild_state
 from aegis_agents.context import Context
 from aegis_agents.errors import AegisError
@@ -24,6 +24,7 @@ from aegis_agents.gate.earned.rule import THRESHOLDS, VOTES_A_DAY
 from aegis_agents.gate.earned.sampling import is_blind, lot
 from aegis_agents.gate.earned.trial import acts_at
 from aegis_agents.ledger import JournalRow, LedgerEntry, Store
+from aegis_agents.model.reask import Reask
 from aegis_agents.records import Case, Evidence, Fact, Incident, Principal, Target
 from aegis_agents.records.base import Record
 
@@ -37,7 +38,9 @@ MOST_OPEN: Final = 50
 GENERATED: Final = frozenset({"demo", "generated", "redteam", "simulated", "synthetic"})
 """Tenants and sources of what did not really happen. It shows nothing of what does."""
 
-_MOMENT: Final = frozenset({"autonomy", "risk", "cost", "counterfactual", "budget", "kill_switch", "kill_switch_again"})
+_MOMENT: Final = frozenset(
+    {"input.injection", "autonomy", "risk", "cost", "counterfactual", "budget", "kill_switch", "kill_switch_again"}
+)
 """Steps of the gate that are tried anew; where any other one lowered the decision, it is no case for autonomy."""
 
 
@@ -90,7 +93,8 @@ def answered_by(store: Store, row: JournalRow) -> frozenset[str]:
     """Who had a hand in it already (approved, denied or took it back) and so is no independent reviewer of it."""
     named = (row.principal, row.undo_principal)
     persons = {who.split(":", 1)[1].strip().casefold() for who in named if who}
-    return frozenset(persons | set(approvers(store, row)))
+    endorsed = {who for who, _ in endorsements(store, row)}  # also with a token that was revoked since
+    return frozenset(persons | endorsed | set(approvers(store, row)))
 
 
 def reviewed(store: Store, row: JournalRow, cell: str, model: str, highest: float) -> Reviewed:
@@ -181,7 +185,7 @@ def _request(context: Context, graph: Any, row: JournalRow) -> GateRequest:
     return GateRequest(
         incident=incident, assessment=state["assessment"], conclusion=state["conclusion"], action=row.proposal,
         now=row.created_at, versions=row.decision.versions, usage=Usage(),
-        reassess=lambda masked: context.model.assess(incident, masked=masked),
+        reassess=Reask(context.model, incident),
     )  # fmt: skip
 
 

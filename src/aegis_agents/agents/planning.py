@@ -36,15 +36,19 @@ _PRIVATE = tuple(
 _SHARED_SUFFIXES = (".local", ".internal", ".lan", ".corp", ".localhost")
 
 
-def _is_inside(value: str) -> bool:
-    address = ipaddress.ip_address(value)
+def _is_inside(value: str) -> bool | None:
+    """Whether an address is of an inner network; None for what is no address."""
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return None
     return any(address.version == n.version and address in n for n in _PRIVATE)
 
 
 def _worth_it(entity: Entity) -> bool:
     """Addresses and names outside (one inside is contained at its host instead); files that are named in full."""
     if entity.kind == "ip":
-        return not _is_inside(entity.value)
+        return _is_inside(entity.value) is False
     if entity.kind == "file":
         # A bare name may be any file of that name, the system's own included.
         return any(mark in entity.value for mark in "/\\")
@@ -60,10 +64,11 @@ def _nameless_host(incident: Incident) -> Entity | None:
 
 
 def _pairs(incident: Incident, conclusion: Conclusion) -> Iterator[tuple[ActionName, Entity]]:
-    """Actions and their targets, most specific first."""
-    alert = next(e for e in incident.entities if e.kind == "alert")
+    """Actions and their targets, most specific first. Without an alert there is none to close, and none to ticket."""
+    alert = next((e for e in incident.entities if e.kind == "alert"), None)
     if conclusion.verdict in ("benign_positive", "false_positive"):
-        yield "close_alert", alert
+        if alert is not None:
+            yield "close_alert", alert
         return
     if conclusion.verdict == "true_positive":
         if (host := _nameless_host(incident)) is not None:
@@ -72,7 +77,8 @@ def _pairs(incident: Incident, conclusion: Conclusion) -> Iterator[tuple[ActionN
             fitting = [e for e in incident.entities if e.kind == kind and e.role in roles and _worth_it(e)]
             for entity in fitting[:MAX_PER_ACTION]:
                 yield action, entity
-    yield "open_ticket", alert
+    if alert is not None:
+        yield "open_ticket", alert
     subject = next(
         (e for e in incident.entities if e.kind in ("user", "email") and e.role in ("subject", "actor")), None
     )

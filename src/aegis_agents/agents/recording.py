@@ -8,7 +8,7 @@ from aegis_agents.agents.earning import Earning
 from aegis_agents.agents.offering import by_confidence, cell_name, is_generated, reviewed, signature, written
 from aegis_agents.errors import ActionError
 from aegis_agents.gate.earned.book import Book
-from aegis_agents.gate.earned.reviews import DEMOTED, GIVEN, PROMOTED, Answer, AnswerSource, Review
+from aegis_agents.gate.earned.reviews import DEMOTED, GIVEN, PROMOTED, Answer, AnswerSource, Review, Reviewed
 from aegis_agents.gate.earned.standing import Standing
 from aegis_agents.ledger import JournalRow, Store
 from aegis_agents.records import AEGIS, Autonomy, Principal
@@ -47,7 +47,8 @@ def record(
 
     Raises ActionError for a decision of no cell that can be earned.
     """
-    cell = cell_name(row)
+    offer = earning.book().offer(row.action_id)
+    cell = offer.cell if offer else cell_name(row)
     if cell is None:
         raise ActionError(f"{row.action_id} is not reviewed: {row.proposal.action} on such an asset can earn nothing")
     review = _review(store, earning.book(), row, cell, answer, who, source, note, verdict)
@@ -74,8 +75,9 @@ def _review(
     note: str, verdict: str | None,
 ) -> Review:  # fmt: skip
     offer, taken_in = book.offer(row.action_id), store.intake(row.incident_id)
-    highest = offer.acts_at if offer else by_confidence(row)
-    about = reviewed(store, row, cell, row.decision.versions.get("model", ""), highest)
+    about = reviewed(store, row, cell, row.decision.versions.get("model", ""), by_confidence(row))
+    if offer is not None:  # the answer is about what was put before people: retention may have removed the alert since
+        about = about.model_copy(update={n: getattr(offer, n) for n in Reviewed.model_fields if n != "under"})
     return Review(
         **about.model_dump(), answer=answer, verdict=verdict, source=source, offered=offer is not None,
         blind=offer is not None and offer.blind, generated=taken_in is None or is_generated(taken_in.incident),

@@ -1,23 +1,24 @@
 """`aegis backtest`: closed cases whose truth is known, decided as Aegis would decide them now. Nothing is done.
 
 Two sources: cases of the ledger that a person confirmed, and a file of closed alerts from before Aegis.
-A file's cases are decided in shadow in a throw-away state, without memory: a confirmed
-copy of the same case would answer for the model.
+A file's cases are decided in shadow in a throw-away state, with what reviews have unlocked by now, and without
+memory: a confirmed copy of the same case would answer for the model. An alert counts once, however often it is there.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from aegis_agents.agents.approval import earned_now
 from aegis_agents.agents.recall import CONFIRMED
 from aegis_agents.errors import InputError
 from aegis_agents.gate import upper_bound
 from aegis_agents.records import VERDICTS, Case, Verdict
+from aegis_agents.sources import read_lines
 
 if TYPE_CHECKING:
     from aegis_agents.aegis import Aegis
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 _HARMLESS = ("benign_positive", "false_positive")
 _RECORDS = ("open_ticket", "notify_owner", "add_watchlist", "snapshot_disk")
 _DELTA = 0.05
+
+_APART: Final[dict[str, Any]] = {
+    "mode": "shadow", "memory_strength": 0.0, "database": None, "ledger_key": None, "ledger_copies": None,
+    "connectors": None, "connector_secrets": {}, "webhook_url": None, "nftables": False, "kill_switch": None, "llm": "",
+}  # fmt: skip
+"""Nothing of a backtest may reach the real database, ledger or systems; and that the kill switch is engaged today
+says nothing of what would be done. A language model decides nothing, and would be sent every case."""
 
 
 @dataclass(frozen=True)
@@ -125,20 +133,15 @@ def read_closed(file: Path) -> Iterator[ClosedCase | InputError]:
     A line that is wrong is an InputError in its place; a file that can't be read raises one.
     """
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} can't be read: {error}", field="file") from error
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield _closed(line, number)
+        with file.open("rb") as stream:
+            for number, found in read_lines(stream):
+                yield found if isinstance(found, InputError) else _closed(found, number)
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}", field="file") from error
 
 
-def _closed(line: str, number: int) -> ClosedCase | InputError:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return InputError(f"is no JSON: {error}", line=number)
-    if not isinstance(found, dict) or not isinstance(found.get("alert"), dict):
+def _closed(found: dict[str, Any], number: int) -> ClosedCase | InputError:
+    if not isinstance(found.get("alert"), dict):
         return InputError("has no alert", field="alert", fix='{"alert": {...}, "verdict": "..."}', line=number)
     verdict = next((v for v in VERDICTS[:3] if v == found.get("verdict")), None)
     if verdict is None:
@@ -150,15 +153,19 @@ def backtest_file(aegis: Aegis, cases: Iterable[ClosedCase | InputError], *, hom
     """The tally after each case, decided in shadow under the settings of `aegis`, with state in `home`."""
     from aegis_agents.aegis import Aegis
 
-    settings = aegis.settings.model_copy(update={"home": home, "mode": "shadow", "memory_strength": 0.0})
-    found = Backtest()
+    settings, found, lines = aegis.settings.model_copy(update={"home": home, **_APART}), Backtest(), dict[str, int]()
+    earned = earned_now(aegis.context)
     with Aegis(model=aegis.context.model, intel=aegis.context.intel, settings=settings) as shadow:
+        shadow.context = replace(shadow.context, earned=lambda _: earned, feed_times=aegis.context.feed_times)
         for item in cases:
             if isinstance(item, InputError):
                 found.failed.append(str(item))
             else:
                 try:
                     case = shadow.investigate(item.alert)
+                    first = lines.setdefault(case.incident_id, item.line)
+                    if first != item.line:
+                        raise InputError(f"is the alert of line {first} again", fix="give each alert once")
                     found.count(case, shadow.store.actions(case.incident_id), item.verdict)
                 except InputError as error:
                     found.failed.append(str(error.at_line(item.line)))

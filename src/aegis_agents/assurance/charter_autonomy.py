@@ -49,10 +49,14 @@ def decided_alone(aegis: Aegis) -> Iterator[Line]:
         text=f"earned by reviews: {', '.join(sorted(earned.cells)) or 'nothing yet'}",
         figures={"earned": len(earned.cells)}, source="ledger autonomy.promoted, autonomy.demoted",
     )  # fmt: skip
+    own = aegis.settings
+    bounds = {"act_undo": own.earn_error_undo, "act": own.earn_error}
+    unlocked = [level for level in bounds if own.earn in (level, "act")]
+    said = "; ".join(f"{level} with at most {bounds[level]:g} wrong" for level in unlocked) or "nothing"
     yield Line(
-        text=f"the most that reviews may unlock: {aegis.settings.earn}, at most {aegis.settings.earn_error:g} wrong",
-        figures={"earn": aegis.settings.earn, "earn_error": aegis.settings.earn_error},
-        source="settings earn, earn_error",
+        text=f"the most that reviews may unlock: {own.earn} ({said})",
+        figures={"earn": own.earn} | {f"most_wrong.{level}": bounds[level] for level in unlocked},
+        source="settings earn, earn_error, earn_error_undo",
     )
     yield Line(
         text=f"mode {aegis.settings.mode}, ceiling {settings.autonomy}"

@@ -70,10 +70,20 @@ def _measured(aegis: Aegis) -> Iterator[Line]:
     yield _share("actions that failed or could not be confirmed", settled["failed"] + settled["unconfirmed"], begun,
                  "ledger action.settled")  # fmt: skip
     yield _share("actions that somebody took back", settled["undone"], settled["executed"], "ledger action.settled")
-    offered = [body for _, body in entries_of(aegis.store, "review.given") if body.get("offered")]
-    wrong = sum(body.get("answer") != "right" for body in offered)
-    yield _share("reviewed decisions (chosen by Aegis) that were not right", wrong, len(offered), "ledger review.given")
-    told = [body for _, body in entries_of(aegis.store, "verdict.confirmed") if "judged" in body]
+    # Two people may review one decision, and correct what they said of an incident: each counts once.
+    right: dict[object, bool] = {}
+    for number, (_, body) in enumerate(entries_of(aegis.store, "review.given")):
+        if body.get("offered"):
+            one = body.get("action_id") or number
+            right[one] = right.get(one, True) and body.get("answer") == "right"
+    wrong = sum(not found for found in right.values())
+    yield _share("reviewed decisions (chosen by Aegis) that were not right", wrong, len(right), "ledger review.given")
+    latest = {
+        incident or number: body
+        for number, (incident, body) in enumerate(entries_of(aegis.store, "verdict.confirmed"))
+        if "judged" in body
+    }
+    told = list(latest.values())
     attacks = [body for body in told if body.get("verdict") == "true_positive"]
     others = [body for body in told if body.get("verdict") in _HARMLESS]
     missed = sum(body["judged"] != "true_positive" for body in attacks)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aegis_agents.assurance.charter import Line
+from aegis_agents.gate.earned.rule import VOTES_A_DAY
 from aegis_agents.gate.killswitch import engaged
 from aegis_agents.gate.probe import probe
 from aegis_agents.gate.tiers import PROTECTED_GROUPS
@@ -53,7 +54,9 @@ def _roles(aegis: Aegis) -> Iterator[Line]:
         "approver": f"approve what waits ({pending} now), at most {limits.most_per_hour} contain and destroy actions "
         "an hour; not alone where two persons are needed, and nothing that policy forbids outright",
         "operator": "take back what is in effect and can be undone, and keep what would lift itself",
-        "reviewer": "say what was right: wrong demotes at once, right alone never unlocks anything at once",
+        "reviewer": "say what was right of what was put before reviewers, and what was wrong of anything: one error "
+        "takes a cell's autonomy back, and of those found right "
+        + (f"at most {VOTES_A_DAY} a cell and day count towards more" if aegis.settings.earn != "off" else "none unlocks anything"),
         "admin": "hand out and revoke tokens, and so take on every other role",
     }  # fmt: skip
     for role in ROLES:

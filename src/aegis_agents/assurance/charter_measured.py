@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -120,6 +120,12 @@ def trail(aegis: Aegis) -> Iterator[Line]:
         text=f"ledger: {place}; a checkpoint is signed every {settings.ledger_every} entries{copies}",
         figures={"place": place, "every": settings.ledger_every}, source="settings database, home, ledger_*",
     )  # fmt: skip
+    tenants = Counter(str(body.get("tenant", "")) for _, body in entries_of(aegis.store, "intake.admitted"))
+    if len(tenants) > 1:
+        yield Line(
+            text=f"several tenants share it, and what is counted above is of all of them: {', '.join(sorted(tenants))}",
+            figures={"tenants": len(tenants)}, source="ledger intake.admitted",
+        )  # fmt: skip
     try:
         found = aegis.store.verify()
     except LedgerTampered as error:

@@ -59,4 +59,4 @@ def card_figures(card: Path) -> list[Figure]:
 def quantiles(values: Sequence[float]) -> tuple[float, float]:
     """The 50th and the 95th percentile, each a value that was measured (nearest rank)."""
     ordered = sorted(values)
-    return ordered[(len(ordered) - 1) // 2], ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return ordered[(len(ordered) - 1) // 2], ordered[-(-95 * len(ordered) // 100) - 1]

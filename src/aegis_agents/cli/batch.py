@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from aegis_agents.aegis import Aegis
 from aegis_agents.cli.render import show_case
+from aegis_agents.cli.spoken import print_json, shown
 from aegis_agents.errors import InputError
 from aegis_agents.records import Case
-from aegis_agents.sources import read_documents, read_lines
+from aegis_agents.sources import Limits, read_documents, read_lines
+
+_MOST_LINE = Limits().max_bytes
+_MOST_WHOLE = 500_000_000
+"""Bytes of a file that is read whole."""
 
 
 def _documents(file: str, as_json: bool) -> Iterator[tuple[int, Any]]:
     """Alerts with their lines. A pipe of JSON Lines is answered as it comes; anything else is read whole."""
     if file == "-":
-        return read_lines(sys.stdin.buffer) if as_json else read_documents(sys.stdin.buffer.read())
+        given = sys.stdin.buffer
+        return (
+            read_lines(_lines(given)) if as_json else read_documents(given.read(_MOST_WHOLE + 1), max_bytes=_MOST_WHOLE)
+        )
     try:
-        return read_documents(Path(file).read_bytes())
+        with Path(file).open("rb") as opened:
+            return read_documents(opened.read(_MOST_WHOLE + 1), max_bytes=_MOST_WHOLE)
     except OSError as error:
         raise InputError(f"{error.strerror}: {file}", field="FILE", fix="give a file that can be read, or -") from error
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a stream; of one that is too long no more than shows that it is, so that it fills no memory."""
+    while line := stream.readline(_MOST_LINE + 1):
+        yield line
+        while len(line) > _MOST_LINE and not line.endswith(b"\n"):
+            line = stream.readline(_MOST_LINE + 1)
 
 
 def _answers(
@@ -53,12 +69,11 @@ def investigate_file(aegis: Aegis, file: str, *, format: str | None, as_json: bo
             if isinstance(answer, InputError):
                 failed += 1
                 if as_json:
-                    sys.stdout.write(json.dumps({"error": str(answer), "line": line}, ensure_ascii=False) + "\n")
+                    print_json({"error": str(answer), "line": line})
                 else:
-                    told.print(f"error: {answer}", markup=False, style="red")
+                    told.print(shown(f"error: {answer}"), markup=False, style="red", soft_wrap=True)
             elif as_json:
-                sys.stdout.write(json.dumps(answer.to_dict(), ensure_ascii=False) + "\n")
+                print_json(answer.to_dict())
             else:
                 show_case(console, answer)
-            sys.stdout.flush()
     return failed

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aegis_agents.settings import Settings
     from aegis_agents.tools.connectors.asking import Answered
     from aegis_agents.tools.connectors.config import ConnectorEntry
+    from aegis_agents.tools.connectors.configured import ConfiguredConnector
 
 connectors_app = typer.Typer(help="The systems that can act: which are configured, and whether they would.", no_args_is_help=True)  # fmt: skip
 
@@ -23,6 +24,7 @@ ConnectorsFile = Annotated[
     Path | None, typer.Option("--connectors", help="A TOML file with connectors, in place of the settings' own.")
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, one line each.")]
+_NONE = "no connector is configured: name a TOML file in the setting connectors, or with --connectors (see docs/connectors.md)"
 _STYLE = {"ok": "green", "silent": "yellow", "failed": "bold red"}
 
 
@@ -34,12 +36,14 @@ def list_connectors(
 
     Exit code 1 if the packages of one are missing."""
     with spoken_errors():
-        entries = _entries(_settings(settings), connectors)
+        chosen = _settings(settings)
+        entries = _entries(chosen, connectors)
+        rows = [_row(entry) for entry in entries] + [_row_of(one) for one in _of_settings(chosen)]
         if as_json:
-            for entry in entries:
-                print_json(_row(entry))
+            for row in rows:
+                print_json(row)
         else:
-            _show_entries(Console(), entries)
+            _show_rows(Console(), rows)
     if any(entry.missing for entry in entries):
         raise typer.Exit(1)
 
@@ -58,10 +62,14 @@ def check_connectors(
     from aegis_agents.tools.connectors.assign import assign
 
     with spoken_errors():
-        entries = _entries(_settings(settings), connectors)
-        _check_names(names, entries)
+        chosen = _settings(settings)
+        entries, others = _entries(chosen, connectors), _of_settings(chosen)
+        _check_names(names, {one.name for one in entries} | {one.name for one in others})
         built = [entry.build() for entry in entries if not names or entry.name in names]
+        built += [one for one in others if not names or one.name in names]
         assign(built)
+        if not built and not as_json:
+            Console().print(Text(_NONE))
         answers = []
         for connector in built:
             answers.append(ask(connector))
@@ -83,10 +91,23 @@ def _entries(settings: Settings, file: Path | None) -> list[ConnectorEntry]:
     return [] if chosen is None else read_connectors(chosen, settings.connector_secrets)
 
 
-def _check_names(names: list[str] | None, entries: list[ConnectorEntry]) -> None:
+def _of_settings(settings: Settings) -> list[ConfiguredConnector]:
+    """Those that settings of their own ask for, as the assembly adds them."""
+    from aegis_agents.tools.connectors import NftablesConnector, WebhookConnector
+    from aegis_agents.tools.connectors.configured import ConfiguredConnector
+
+    found: list[WebhookConnector | NftablesConnector] = []
+    if settings.webhook_url:
+        secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+        found.append(WebhookConnector(settings.webhook_url, secret))
+    if settings.nftables:
+        found.append(NftablesConnector(never=settings.nftables_never))
+    return [ConfiguredConnector(one, name=one.name, kind=one.kind, actions=one.actions, targets=()) for one in found]
+
+
+def _check_names(names: list[str] | None, known: set[str]) -> None:
     from aegis_agents.errors import InputError
 
-    known = {entry.name for entry in entries}
     for name in names or ():
         if name not in known:
             raise InputError(f"no connector is called {name}", field="NAMES", fix="see aegis connectors list")
@@ -103,23 +124,41 @@ def _row(entry: ConnectorEntry) -> dict[str, Any]:
     }
 
 
-def _show_entries(console: Console, entries: list[ConnectorEntry]) -> None:
-    from aegis_agents.records import CATALOGUE
+def _row_of(connector: ConfiguredConnector) -> dict[str, Any]:
+    actions = sorted(connector.actions)
+    return {
+        "name": connector.name,
+        "kind": connector.kind,
+        "actions": actions,
+        "targets": [],
+        "missing": [],
+        "extra": "",
+    }
 
-    if not entries:
-        console.print("no connector is configured (setting connectors = FILE)")
+
+def _show_rows(console: Console, rows: list[dict[str, Any]]) -> None:
+    from aegis_agents.records import CATALOGUE
+    from aegis_agents.tools.connectors import OutboxConnector
+
+    if not rows:
+        console.print(Text(_NONE))
     else:
         table = Table(box=None, pad_edge=False)
         for column in ("name", "kind", "actions", "targets", "missing"):
             table.add_column(column, overflow="fold")
-        for entry in entries:
-            missing = f'pip install "aegis-soc-agents[{entry.made.extra}]"' if entry.missing else ""
-            texts = (entry.name, entry.kind, ", ".join(sorted(entry.takes)), ", ".join(entry.targets) or "all", missing)
+        for row in rows:
+            missing = f'pip install "aegis-soc-agents[{row["extra"]}]"' if row["missing"] else ""
+            targets = ", ".join(row["targets"]) or "all"
+            texts = (row["name"], row["kind"], ", ".join(row["actions"]), targets, missing)
             table.add_row(*(Text(text) for text in texts))
         console.print(table)
-    left = sorted(CATALOGUE.keys() - {action for entry in entries for action in entry.takes})
-    if left:
-        console.print(Text(f"by none of these: {', '.join(left)}", style="dim"))
+    left = CATALOGUE.keys() - {action for row in rows for action in row["actions"]}
+    for said, actions in (
+        ("written to files in AEGIS_HOME/outbox", left & OutboxConnector.actions),
+        ("recommended only, done by no connector", left - OutboxConnector.actions),
+    ):
+        if actions:
+            console.print(Text(f"{said}: {', '.join(sorted(actions))}", style="dim"))
 
 
 def _show_answer(console: Console, answer: Answered, *, as_json: bool) -> None:

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from aegis_agents.aegis import Aegis
 from aegis_agents.cli.render import show_case, show_pending
-from aegis_agents.settings import load_settings
+from aegis_agents.cli.spoken import shown
+from aegis_agents.settings import load_settings, only
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -47,7 +48,9 @@ def run_demo(console: Console) -> None:
     with tempfile.TemporaryDirectory(prefix="aegis-demo-") as home:
         started = time.perf_counter()
         console.print("Loading the model and building the intelligence index (once) ...")
-        with Aegis(home=Path(home), llm=_language(console), llm_seconds=60.0) as aegis:
+        # Not the environment's settings: it may name a database, connectors or a webhook that are real.
+        settings = only(home=Path(home), tenant="demo", llm_seconds=60.0)
+        with Aegis(settings=settings, llm=_language(console)) as aegis:
             _ = aegis.graph, aegis.context
             console.print(f"ready in {time.perf_counter() - started:.1f} s: {aegis.context.model.version}\n")
             for name, story in _STORIES.items():
@@ -64,8 +67,12 @@ def run_demo(console: Console) -> None:
                 chosen = next((row for row in waiting if row.proposal.action == "close_alert"), waiting[0])
                 console.rule(Text("A person approves one; the others go on waiting"), align="left")
                 answer = aegis.approve(chosen.action_id, by="demo-analyst", reason="shown in the demo")
-                console.print(Text(f"{answer.action} {answer.target.value}: {answer.outcome} {answer.detail}"))
+                console.print(Text(f"{answer.action} {answer.target.value}: {answer.outcome}"))
+                console.print(
+                    Text("Without a connector it went to the outbox, as " + shown(answer.detail), style="dim")
+                )
                 console.print(f"{len(aegis.pending())} still wait")
             console.rule(Text("What was decided and done, provably"), align="left")
             found = aegis.store.verify()
             console.print(f"ledger whole: {found.entries} entries, head {found.head[:16]}…")
+            console.print("This state is thrown away now. Your own alerts: aegis investigate FILE --shadow")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aegis_agents.cli.people import Said
-from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
+from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, say, spoken_errors
 
 if TYPE_CHECKING:
     from aegis_agents.aegis import Aegis
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ledger_app = typer.Typer(help="The tamper-evident record of everything decided and done.", no_args_is_help=True)
 
+_MOST = 2**62
+"""A database counts no further."""
 _KeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -65,8 +67,8 @@ def verify(
 def show(
     incident: Annotated[str | None, typer.Option("--incident", help="Only this incident.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind, as in case.finished.")] = None,
-    after: Annotated[int, typer.Option("--after", help="Entries after this number.")] = 0,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
+    after: Annotated[int, typer.Option("--after", min=0, max=_MOST, help="Entries after this number.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help="At most so many.")] = 1000,
     settings: SettingsFile = None,
 ) -> None:
     """Print entries as JSON Lines; a body that retention removed is null."""
@@ -92,7 +94,7 @@ def export(
         if file == "-":
             aegis.store.export(sys.stdout)
             return
-        typer.echo(f"{_export_to(aegis, Path(file))} entries written to {file}")
+        say(f"{_export_to(aegis, Path(file))} entries written to {file}")
 
 
 @ledger_app.command()
@@ -145,9 +147,9 @@ def _admin(aegis: Aegis, by: str | None) -> Principal:
 def _date(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:  # OverflowError: its zone takes it out of the years that there are
         raise typer.BadParameter(f"{text!r} is no date (as in 2026-01-31)", param_hint="--before") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _export_to(aegis: Aegis, file: Path) -> int:
@@ -156,14 +158,17 @@ def _export_to(aegis: Aegis, file: Path) -> int:
 
     from aegis_agents.errors import InputError
 
-    part = file.with_name(file.name + ".part")
+    # No link is followed: in a folder of many users one could lead anywhere.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-            count = aegis.store.export(out)
+        part = file.with_name(file.name + ".part")
+        with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as out:
+            os.chmod(part, 0o600)  # noqa: PTH101 - it may have been there before
+            count: int = aegis.store.export(out)
             out.flush()
             os.fsync(out.fileno())
         part.replace(file)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path without a name, as "/"
         raise InputError(f"can't be written: {error}", field=str(file)) from error
     return count
 

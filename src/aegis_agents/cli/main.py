@@ -1,11 +1,14 @@
 """`aegis`: investigate alerts, answer what waits, check the ledger.
 
 Exit codes: 0 done; 1 an alert, action or check failed (said on stderr); 2 wrong usage or
-settings; 3 the ledger or the model is not what it was (tampered).
+settings; 3 the ledger, the model or the intelligence is not what it was (tampered).
 """
 
 from __future__ import annotations
 
+import sys
+from datetime import timedelta
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +16,7 @@ import typer
 from rich.console import Console
 
 from aegis_agents._version import __version__
+from aegis_agents.cli.argument_help import keep_argument_help
 from aegis_agents.cli.charter import print_charter
 from aegis_agents.cli.connectors import connectors_app
 from aegis_agents.cli.evaluate import evaluate_model
@@ -24,10 +28,16 @@ from aegis_agents.cli.redteam import redteam
 from aegis_agents.cli.report import report
 from aegis_agents.cli.review import autonomy_app, review_app
 from aegis_agents.cli.simulate import backtest, simulate
-from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, spoken_errors
+from aegis_agents.cli.spoken import JsonFlag, SettingsFile, a_number, open_aegis, say, spoken_errors
 from aegis_agents.cli.train import train_app
 
-app = typer.Typer(help="Triage, intelligence, reasoning and approval for security incidents.", no_args_is_help=True, add_completion=False)  # fmt: skip
+keep_argument_help()
+app = typer.Typer(
+    help="Triage, intelligence, reasoning and approval for security incidents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its traces print local variables: alerts, tokens, keys
+)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(intel_app, name="intel")
 app.add_typer(model_app, name="model")
@@ -48,22 +58,26 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def investigate(
     file: Annotated[
-        str, typer.Argument(help="A file with an alert, or with one alert a line; - reads standard input.")
+        str, typer.Argument(help="A file with one alert, an array of them, or one a line; - reads standard input.")
     ],
     as_json: JsonFlag = False,
-    shadow: Annotated[bool, typer.Option("--shadow", help="Decide as if live and touch nothing.")] = False,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Decide as if live, and do nothing: the answers say would_execute.")
+    ] = False,
     policy: Annotated[
         Path | None, typer.Option("--policy", help="Cedar rules to add; they can't remove a shipped forbid.")
     ] = None,
     autonomy: Annotated[
-        str | None, typer.Option("--autonomy", help="A ceiling: observe, recommend, ask, act_undo, act.")
+        str | None,
+        typer.Option("--autonomy", help="The most that is done alone: observe, recommend, ask, act_undo or act."),
     ] = None,
     format: Annotated[
-        str | None, typer.Option("--format", help="The product format, if detection should not decide.")
+        str | None,
+        typer.Option("--format", help="The product format (see `aegis formats`); without it it is detected."),
     ] = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Judge alerts, show what decided, act or ask."""
+    """Judge alerts, show what decided, then act or ask. Exit code 1 if one could not be read; the others are judged."""
     from aegis_agents.cli.batch import investigate_file
 
     with (
@@ -76,10 +90,20 @@ def investigate(
 
 
 @app.command()
-def recover(settings: SettingsFile = None) -> None:
-    """After a crash: settle what was under way, decide what was left. Run it when nothing else uses this state."""
+def recover(
+    stale_after: Annotated[
+        float,
+        typer.Option(
+            "--stale-after", metavar="MINUTES", min=0, max=525_600, callback=a_number,
+            help="Age from which work begun on another machine, which can't be asked after, counts as given up.",
+        ),
+    ] = 15.0,
+    settings: SettingsFile = None,
+) -> None:  # fmt: skip
+    """After a crash: finish what dead processes had begun. Safe beside others at work."""
     with spoken_errors(), open_aegis(settings) as aegis:
-        cases = aegis.recover()
+        for case in (cases := aegis.recover(timedelta(minutes=stale_after))):
+            say(f"{case.incident_id}: {case.verdict}")
         typer.echo(f"settled; {len(cases)} incident(s) decided")
 
 
@@ -102,7 +126,7 @@ app.command("charter")(print_charter)
 
 @app.command()
 def demo() -> None:
-    """Investigate five example alerts in a throw-away state, approve one action, verify the ledger."""
+    """Investigate five example alerts in a state that is thrown away, approve one action, verify the ledger."""
     from aegis_agents.cli.demo import run_demo
 
     with spoken_errors():
@@ -111,6 +135,9 @@ def demo() -> None:
 
 def main() -> None:
     """The entry point of the `aegis` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not end a batch
     app()
 
 

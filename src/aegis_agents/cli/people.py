@@ -10,19 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
+from aegis_agents.cli.spoken import (
+    ActionId,
+    IncidentId,
+    JsonFlag,
+    SettingsFile,
+    a_number,
+    open_aegis,
+    print_json,
+    say,
+    spoken_errors,
+)
+from aegis_agents.errors import AegisError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
 from aegis_agents.records import ActionReport, Role
 
 if TYPE_CHECKING:
+    from aegis_agents.aegis import Aegis
     from aegis_agents.ledger import JournalRow
 
 token_app = typer.Typer(help="Tokens of people who approve, undo, review and administer.", no_args_is_help=True)
 
 Said = Annotated[
     str | None,
-    typer.Option("--by", help="Who asks; without a token (AEGIS_TOKEN) it is noted beside the system's account."),
+    typer.Option(
+        "--by",
+        help="Who you are, for the record. What counts is your token (AEGIS_TOKEN) or else your account on this machine.",
+    ),
 ]
-_Reason = Annotated[str, typer.Option("--reason", help="Why.")]
+_Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger.")]
 
 
 def _spoken(report: ActionReport) -> str:
@@ -33,7 +48,7 @@ def _spoken(report: ActionReport) -> str:
 
 def _answer(method: str, action_id: str, settings: Path | None, **given: Any) -> None:
     with spoken_errors(), open_aegis(settings) as aegis:
-        typer.echo(_spoken(getattr(aegis, method)(action_id, **given)))
+        say(_spoken(getattr(aegis, method)(action_id, **given)))
 
 
 def approvals(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
@@ -49,18 +64,18 @@ def approvals(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
             show_pending(Console(), rows)
 
 
-def approve(action_id: str, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:
-    """Approve a waiting action; it is done at once, unless policy wants another person too."""
+def approve(action_id: ActionId, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:
+    """Approve a waiting action. It is done at once, unless policy asks for a second person."""
     _answer("approve", action_id, settings, by=by, reason=reason)
 
 
-def deny(action_id: str, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:
-    """Deny a waiting action."""
+def deny(action_id: ActionId, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:
+    """Deny a waiting action: it will not be done."""
     _answer("deny", action_id, settings, by=by, reason=reason)
 
 
 def undo(
-    action_id: str,
+    action_id: ActionId,
     by: Said = None,
     wrong: Annotated[
         bool, typer.Option("--wrong", help="It should not have been done: Aegis may not do the like alone any more.")
@@ -68,19 +83,19 @@ def undo(
     reason: _Reason = "",
     settings: SettingsFile = None,
 ) -> None:
-    """Take an action back."""
+    """Take back an action that was done."""
     _answer("undo", action_id, settings, by=by, wrong=wrong, reason=reason)
 
 
-def keep(action_id: str, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:
-    """Let an action stay that would lift itself."""
+def keep(action_id: ActionId, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:
+    """Let an action stay that would lift itself (see `aegis timers`)."""
     with spoken_errors(), open_aegis(settings) as aegis:
         report = aegis.keep(action_id, by=by, reason=reason)
-        typer.echo(f"{report.action} {report.target.kind}:{report.target.value}: stays until it is undone")
+        say(f"{report.action} {report.target.kind}:{report.target.value}: stays until it is undone")
 
 
 def confirm(
-    incident_id: str,
+    incident_id: IncidentId,
     verdict: Annotated[str, typer.Argument(help="true_positive, benign_positive or false_positive.")],
     by: Said = None,
     settings: SettingsFile = None,
@@ -88,18 +103,18 @@ def confirm(
     """Say what an incident really was; similar ones are judged with that from now on."""
     with spoken_errors(), open_aegis(settings) as aegis:
         aegis.confirm(incident_id, verdict, by=by)  # type: ignore[arg-type]  # the memory refuses any other word
-        typer.echo(f"{incident_id}: remembered as {verdict}")
+        say(f"{incident_id}: remembered as {verdict}")
 
 
 def timers(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
-    """List what will lift itself, the next first."""
+    """List the actions in effect that will lift themselves, the next first."""
     with spoken_errors(), open_aegis(settings) as aegis:
         for row in aegis.timers():
             if as_json:
                 print_json({"action_id": row.action_id, "expires_at": row.expires_at} | _what(row))
             else:
                 at = row.expires_at.isoformat(timespec="minutes") if row.expires_at else ""
-                typer.echo(f"{at}  {row.action_id}  {row.proposal.action} {row.target.kind}:{row.target.value}")
+                say(f"{at}  {row.action_id}  {row.proposal.action} {row.target.kind}:{row.target.value}")
 
 
 def _what(row: JournalRow) -> dict[str, Any]:
@@ -108,30 +123,48 @@ def _what(row: JournalRow) -> dict[str, Any]:
 
 def expire(
     watch: Annotated[
-        float | None, typer.Option("--watch", min=1, help="Go on, looking every so many seconds, until stopped.")
+        float | None,
+        typer.Option(
+            "--watch", metavar="SECONDS", min=1, max=86_400, callback=a_number,
+            help="Go on until stopped: every so many seconds lift what is due, and finish what dead processes had begun.",
+        ),
     ] = None,
     settings: SettingsFile = None,
-) -> None:
-    """Lift what is past its time. Investigating does that too; run this where nothing is investigated."""
+) -> None:  # fmt: skip
+    """Lift what is past its time, as `investigate` does at its end; run it where nothing is investigated for long."""
     with spoken_errors(), open_aegis(settings) as aegis:
+        if watch is None:
+            _expire(aegis)
+            return
         while True:
-            for report in aegis.expire_due():
-                typer.echo(_spoken(report))
-            if watch is None:
-                return
+            try:
+                _expire(aegis)
+                for case in aegis.recover():
+                    say(f"{case.incident_id}: decided after a crash: {case.verdict}")
+            except (SettingsError, LedgerTampered, ModelTampered, IntelTampered):
+                raise
+            except AegisError as error:
+                say(f"aegis: {error}; tried again in {watch:g} s", err=True)  # a locked database must not end the watch
             time.sleep(watch)
+
+
+def _expire(aegis: Aegis) -> None:
+    for report in aegis.expire_due():
+        say(_spoken(report))
 
 
 @token_app.command("add")
 def add_token(
-    name: Annotated[str, typer.Argument(help="Whose: the person, not a team. Tokens of one name are one person.")],
+    name: Annotated[str, typer.Argument(help="Whose: a person, not a team. All tokens of one name are one person.")],
     roles: Annotated[
         list[str], typer.Option("--role", help="approver, operator, reviewer, admin; may be given several times.")
     ],
-    days: Annotated[float, typer.Option("--days", min=0.01, help="How long it holds.")] = 90,
+    days: Annotated[
+        float, typer.Option("--days", min=0.01, max=3650, callback=a_number, help="How long it holds.")
+    ] = 90,
     settings: SettingsFile = None,
 ) -> None:
-    """Make a token and print it once; only its hash is kept. Hand it over as AEGIS_TOKEN."""
+    """Make a token and print it, this once: only its hash is kept. Its holder sets it as AEGIS_TOKEN. Needs the role admin."""
     with spoken_errors(), open_aegis(settings) as aegis:
         typer.echo(aegis.add_token(name, _roles(roles), valid_for=timedelta(days=days)))
 
@@ -142,22 +175,24 @@ def _roles(given: list[str]) -> list[Role]:
 
 @token_app.command("list")
 def list_tokens(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
-    """List tokens, never their secrets."""
+    """List all tokens ever made, with roles and end; never their secrets."""
     with spoken_errors(), open_aegis(settings) as aegis:
         for row in aegis.store.tokens():
             if as_json:
                 print_json(row.model_dump(mode="json"))
             else:
                 state = "revoked" if row.revoked_at else f"until {row.expires_at:%Y-%m-%d}"
-                typer.echo(f"{row.token_id}  {row.name}  {row.roles}  {state}")
+                say(f"{row.token_id}  {row.name}  {row.roles}  {state}")
 
 
 @token_app.command("revoke")
-def revoke_token(token_id: str, settings: SettingsFile = None) -> None:
-    """End a token at once."""
+def revoke_token(
+    token_id: Annotated[str, typer.Argument(help="As `aegis token list` shows it.")], settings: SettingsFile = None
+) -> None:
+    """End a token at once; a yes that was said with it and not acted on yet counts no more. Needs the role admin."""
     with spoken_errors(), open_aegis(settings) as aegis:
         aegis.revoke_token(token_id)
-        typer.echo(f"{token_id}: revoked")
+        say(f"{token_id}: revoked")
 
 
 def add_commands(app: typer.Typer) -> None:

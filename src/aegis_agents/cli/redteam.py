@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,13 +32,18 @@ def redteam(
     as_json: JsonFlag = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Run the attack suites against your settings. Exit code 1 if anything got through."""
+    """Run the attack suites against your settings.
+
+    Exit codes: 0 nothing got through; 1 something got through (or ended in an error of Aegis', which is no defence);
+    2 wrong usage or settings, so that nothing was tried, or the report could not be written; 3 the model or the
+    intelligence is not what it was (tampered).
+    """
     from aegis_agents.assurance.redteam.run import SUITES, attack, chosen
     from aegis_agents.assurance.redteam.text import to_markdown
     from aegis_agents.errors import InputError
     from aegis_agents.settings import load_settings
 
-    with spoken_errors():
+    with spoken_errors(), _no_finding():
         try:
             wanted = chosen(suite or ())
         except InputError as error:  # wrong usage is 2: 1 means that something got through
@@ -60,13 +67,37 @@ def redteam(
                 bar.update(task, description=f"{current.id}: {counted[current.id]} tried")
 
             report = attack(found_settings, wanted, on_attempt=show)
-        if out is not None:
-            out.write_text(to_markdown(report), "utf-8")
         if as_json:
             print_json(report.to_dict())
         else:
-            _show(Console(), report, out)
-    raise typer.Exit(report.exit_code)
+            _show(Console(), report)
+        unwritten = out is not None and not _written(out, to_markdown(report), quiet=as_json)
+    raise typer.Exit(report.exit_code or (2 if unwritten else 0))
+
+
+@contextmanager
+def _no_finding() -> Iterator[None]:
+    """What keeps Aegis from being attacked at all (a policy that is none, weights that are missing) is no finding: 2."""
+    from aegis_agents.errors import AegisError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
+
+    try:
+        yield
+    except (SettingsError, IntelTampered, LedgerTampered, ModelTampered):
+        raise
+    except AegisError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _written(out: Path, text: str, *, quiet: bool) -> bool:
+    """Whether the report could be written; what was found is on the terminal already."""
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        typer.echo(f"aegis: {out} can't be written: {error.strerror}", err=True)
+        return False
+    if not quiet:
+        typer.echo(f"report: {out}")
+    return True
 
 
 def _list(suites: tuple[Suite, ...]) -> None:
@@ -74,7 +105,7 @@ def _list(suites: tuple[Suite, ...]) -> None:
         typer.echo(f"{suite.id:<15} {suite.about} ({', '.join((*suite.owasp, *suite.atlas))})")
 
 
-def _show(console: Console, report: Report, out: Path | None) -> None:
+def _show(console: Console, report: Report) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("suite", "held", "got through", "not tried", "what it is"):
         table.add_column(name, justify="left" if name in ("suite", "what it is") else "right", overflow="fold")
@@ -96,5 +127,3 @@ def _show(console: Console, report: Report, out: Path | None) -> None:
         console.print(Text(f"not taken over from your settings: {', '.join(report.set_aside)}", style="dim"))
     whole = "something got through" if report.got_through else "nothing got through"
     console.print(f"{len(report.attempts)} attempts in {report.seconds:.0f} s: {whole}")
-    if out is not None:
-        console.print(Text(f"report: {out}"))

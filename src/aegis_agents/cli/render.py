@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from aegis_agents.cli.spoken import shown
 from aegis_agents.records import ActionReport, Case
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _SHOWN = 110
 
 
 def _cut(text: str, length: int = _SHOWN) -> str:
-    flat = " ".join(text.split())
+    flat = " ".join(shown(text).split())
     return flat if len(flat) <= length else flat[: length - 1] + "…"
 
 
@@ -40,7 +41,7 @@ def _evidence_table(case: Case) -> Table:
     for item in case.evidence:
         if item.kind == "fact":
             weight = Text(f"{item.weight:+.2f}", style="red" if item.weight > 0 else "green")
-            line = Text(f"{item.path}  ", style="dim").append(_cut(item.value), style="default")
+            line = Text(f"{_cut(item.path)}  ", style="dim").append(_cut(item.value), style="default")
             table.add_row(weight, line.append(f"  [{item.id}, {item.trust}]", style="dim"))
         else:
             table.add_row(Text("intel", style="cyan"), Text(_cut(f"{item.id} {item.title}")))
@@ -63,8 +64,9 @@ def show_case(console: Console, case: Case) -> None:
     parts: list[Text | Table] = [head, _evidence_table(case)]
     parts += [_action_line(action) for action in case.actions]
     parts += [Text(f"  note: {_cut(note)}", style="dim") for note in case.notes]
-    title = Text(f"{case.source}: {_cut(case.title, 70)}")
-    console.print(Panel(Group(*parts), title=title, subtitle=Text(case.incident_id, style="dim"), title_align="left"))
+    title = Text(_cut(f"{case.source}: {case.title}", 80))
+    subtitle = Text(_cut(case.incident_id), style="dim")
+    console.print(Panel(Group(*parts), title=title, subtitle=subtitle, title_align="left"))
 
 
 def show_pending(console: Console, rows: Sequence[JournalRow]) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, spoken_errors
+from aegis_agents.cli.spoken import ActionId, JsonFlag, SettingsFile, open_aegis, print_json, say, shown, spoken_errors
 
 if TYPE_CHECKING:
     from aegis_agents.agents.offering import ReviewItem
@@ -44,7 +44,7 @@ def review_next(
 
 @review_app.command("give")
 def review_give(
-    action_id: str,
+    action_id: ActionId,
     right: Annotated[bool, typer.Option("--right", help="It would have been right to act without asking.")] = False,
     wrong: Annotated[bool, typer.Option("--wrong", help="It would not.")] = False,
     unclear: Annotated[
@@ -115,7 +115,7 @@ def autonomy_demote(
 ) -> None:
     """Take back at once what a cell has earned; needs the role admin."""
     with spoken_errors(), open_aegis(settings) as aegis:
-        typer.echo(f"{cell} asks again (entry {aegis.demote(cell, by=by, reason=reason)})")
+        say(f"{cell} asks again (entry {aegis.demote(cell, by=by, reason=reason)})")
 
 
 def _line(s: Standing) -> str:
@@ -136,17 +136,18 @@ def _missing(s: Standing) -> str:
 def _show_item(console: Console, item: ReviewItem) -> None:
     """Everything from an alert is printed as text, never as markup."""
     head = f"{item.action_id}  {item.source}: {item.title[:110]}" + ("  [blind]" if item.blind else "")
-    console.print(Text(head, style="bold"))
+    console.print(Text(shown(head), style="bold"))
     table = Table.grid(padding=(0, 1))
     for _ in range(3):
         table.add_column(overflow="fold")
     for fact in item.facts[:_FACTS]:
-        table.add_row(*(Text(part) for part in (fact.path, " ".join(fact.value.split())[:200], fact.trust)))
+        parts = (fact.path, " ".join(fact.value.split())[:200], fact.trust)
+        table.add_row(*(Text(shown(part)) for part in parts))
     console.print(table)
     if len(item.facts) > _FACTS:
         console.print(f"{len(item.facts) - _FACTS} more facts: --json has them all")
     if not item.blind:
         console.print(Text(f"Aegis: {item.verdict} {item.confidence:.2f}, {item.outcome}"))
-        console.print(Text(item.summary or ""))
-    console.print(Text(item.question))
+        console.print(Text(shown(item.summary or "")))
+    console.print(Text(shown(item.question)))
     console.print(Text(f"aegis review give {item.action_id} --right | --wrong | --unclear"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from aegis_agents.assurance.backtest import Backtest
     from aegis_agents.assurance.simulate import Simulation
 
+
+class EarnedWhen(StrEnum):
+    """Which of what reviews have unlocked the replay decides with."""
+
+    then = "then"
+    now = "now"
+    none = "none"
+
+
 _Policy = Annotated[Path | None, typer.Option("--policy", help="Cedar rules to try.")]
 _With = Annotated[Path | None, typer.Option("--with", help="A TOML file with settings to try instead of yours.")]
 _Autonomy = Annotated[str | None, typer.Option("--autonomy", help="A ceiling to try.")]
@@ -30,22 +40,39 @@ def simulate(
     tried: _With = None,
     autonomy: _Autonomy = None,
     until: Annotated[str | None, typer.Option("--until", help="To when.")] = None,
+    earned: Annotated[
+        EarnedWhen,
+        typer.Option(
+            "--earned",
+            help="What reviews had unlocked at that time (so that the difference is the rules' alone), what they have "
+            "unlocked by now, or nothing.",
+        ),
+    ] = EarnedWhen.then,
     as_json: JsonFlag = False,
     settings: SettingsFile = None,
 ) -> None:
     """Replay the ledger's decisions through other rules and show what would have run. Nothing is done or written."""
+    from aegis_agents.agents.earning import Earning, Hindsight, rule_from
     from aegis_agents.assembly import open_gate
     from aegis_agents.assurance.backtest import confirmed
     from aegis_agents.assurance.replay import parse_since, replay
     from aegis_agents.assurance.simulate import summarise
+    from aegis_agents.errors import InputError
+    from aegis_agents.gate.earned.cells import NOTHING_EARNED
     from aegis_agents.settings import load_settings
 
     with spoken_errors(), open_aegis(settings) as aegis:
         now = datetime.now(UTC)
-        start, end = parse_since(since, now), parse_since(until, now) if until else None
+        start, end = parse_since(since, now), parse_since(until, now, "until") if until else None
+        if end is not None and end <= start:
+            raise InputError(f"{until} is not after {since}", field="until", fix="give a later time")
         other = load_settings(tried or settings, policy=policy, autonomy=autonomy, home=aegis.settings.home)
         gate = open_gate(other, aegis.context.intel)
-        found = summarise(replay(aegis.context, gate, since=start, until=end), confirmed(aegis.store))
+        rule = rule_from(other)
+        by_now = Earning(aegis.store, rule).now(aegis.context.model.version) if earned == "now" else NOTHING_EARNED
+        had = Hindsight(aegis.store, rule) if earned == "then" else lambda seq, model, at: by_now
+        replayed = replay(aegis.context, gate, since=start, until=end, earned=had)
+        found = summarise(replayed, confirmed(aegis.store))
         if as_json:
             print_json(found.to_dict())
         else:
@@ -69,7 +96,7 @@ def _show(console: Console, found: Simulation) -> None:
     marks = {"more": ("+", "red"), "less": ("-", "green"), "other_rule": ("=", "dim")}
     for change in found.changes:
         r, (mark, style) = change.replayed, marks[change.direction]
-        line = Text(f"{mark} {r.at:%Y-%m-%d %H:%M} ", style=style)
+        line = Text(f"{mark} {r.at:%Y-%m-%d %H:%M}Z ", style=style)
         line.append(f"{r.proposal.action} {r.proposal.target.kind}:{r.proposal.target.value[:80]}  ", style="default")
         line.append(f"{r.before.verb} ({r.before.rule}) → {r.after.verb} ({r.after.rule})", style=style)
         line.append(f"  was {r.outcome}, truth {change.truth or 'not known'}  {r.incident.id}", style="dim")

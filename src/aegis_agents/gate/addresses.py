@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
+
+from aegis_agents.gate.spelling import domains
 
 _NETWORKS: Final = tuple(
     ipaddress.ip_network(text)
     for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-        "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3", "::/127", "64:ff9b:1::/48", "100::/64", "fc00::/7",
+        "fe80::/10", "fec0::/10", "ff00::/8",
     )
 )  # fmt: skip
 # Documentation networks (RFC 5737) are left out on purpose: they are routed nowhere and name nobody,
@@ -25,14 +29,27 @@ _RESOLVERS: Final = frozenset(
     )
 )  # fmt: skip
 
+_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""NAT64 (RFC 6052): an IPv4 address in the last 32 bits."""
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+"""IPv4-compatible (RFC 4291): the same, long out of use and still read."""
+
 _SHARED_NAMES: Final = frozenset(
     {
-        "amazonaws.com", "apple.com", "azure.com", "cloudflare-dns.com", "cloudflare.com", "cloudfront.net",
-        "dns.google", "dns.quad9.net", "doh.opendns.com", "github.com", "google.com", "googleapis.com",
-        "gstatic.com", "icloud.com", "live.com", "microsoft.com", "microsoftonline.com", "office.com",
-        "office365.com", "one.one.one.one", "windows.com", "windows.net", "windowsupdate.com",
+        "accounts.google.com", "amazon.com", "amazonaws.com", "api.github.com", "apple.com", "aws.amazon.com",
+        "azure.com", "cloudflare-dns.com", "cloudflare.com", "cloudfront.net", "dns.google", "dns.quad9.net",
+        "doh.opendns.com", "github.com", "google.com", "googleapis.com", "graph.microsoft.com", "gstatic.com",
+        "icloud.com", "live.com", "login.live.com", "login.microsoft.com", "login.microsoftonline.com",
+        "login.windows.net", "management.azure.com", "microsoft.com", "microsoftonline.com", "office.com",
+        "office365.com", "okta.com", "one.one.one.one", "outlook.com", "outlook.office.com", "outlook.office365.com",
+        "s3.amazonaws.com", "sts.amazonaws.com", "teams.microsoft.com", "windows.com", "windows.net",
+        "windowsupdate.com", "update.microsoft.com",
     }
 )  # fmt: skip
+"""Names that everyone uses, themselves alone: below some of them attackers keep their own."""
+
+_REGISTRIES: Final = frozenset({"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "nhs", "or", "org"})
+"""Second-level names under which a country's names are registered, as in co.uk."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -50,17 +67,48 @@ def parse(text: str) -> Address | None:
     return address
 
 
+def network(text: str) -> Network:
+    """The network, IPv4 also where it is mapped into IPv6, as `parse` reads addresses. Raises ValueError."""
+    found = ipaddress.ip_network(text.strip(), strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96 and found.network_address.ipv4_mapped:
+        return ipaddress.ip_network((found.network_address.ipv4_mapped, found.prefixlen - 96))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def meant(address: Address) -> tuple[Address, ...]:
+    """The address, and the IPv4 addresses that it stands for: translated (NAT64), tunnelled (6to4, Teredo)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return (address,)
+    held = [address.sixtofour, *(address.teredo or ())]
+    if address in _TRANSLATED or (address in _COMPATIBLE and int(address) > 0xFFFF):
+        held.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return (address, *(item for item in held if item is not None))
+
+
+def is_within(address: Address, networks: Iterable[Network]) -> bool:
+    """Whether it, or what it stands for, lies in any of the networks."""
+    forms = meant(address)
+    return any(form in network for network in networks for form in forms if form.version == network.version)
+
+
 def is_internal(address: Address) -> bool:
     """Whether it is private, local, multicast or reserved: no firewall at the edge should be asked to block it."""
-    return any(address in network for network in _NETWORKS if network.version == address.version)
+    return is_within(address, _NETWORKS)
 
 
 def is_public_resolver(address: Address) -> bool:
     """Whether it is a resolver that half the world uses."""
-    return address in _RESOLVERS
+    return not _RESOLVERS.isdisjoint(meant(address))
 
 
 def is_shared_name(domain: str) -> bool:
-    """Whether blocking the name would block far more than an attacker: a top-level name, or a service everyone uses."""
-    name = domain.strip().rstrip(".").casefold()
-    return "." not in name or name in _SHARED_NAMES
+    """Whether blocking the name would block far more than an attacker: a name under which others are registered, or a
+    service everyone uses."""
+    return any(_is_shared(name) for name in domains(domain))
+
+
+def _is_shared(name: str) -> bool:
+    labels = name.removeprefix("www.").split(".")
+    registry = len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _REGISTRIES
+    return len(labels) < 2 or registry or ".".join(labels) in _SHARED_NAMES

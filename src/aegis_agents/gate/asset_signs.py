@@ -7,10 +7,12 @@ the sensor wrote them; a name counts whoever wrote it, since at worst a person i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from aegis_agents.gate.spelling import readings
 from aegis_agents.records import Fact
 
 _WORDS: Final[Mapping[str, re.Pattern[str]]] = {
@@ -66,13 +68,18 @@ _TELLING = re.compile(
 @lru_cache(maxsize=8192)
 def groups_in_text(text: str) -> frozenset[str]:
     """Protected groups that a tag, role or description names."""
-    return frozenset(group for group, pattern in _WORDS.items() if pattern.search(text[:2000]))
+    text = unicodedata.normalize("NFKC", text[:2000])
+    return frozenset(group for group, pattern in _WORDS.items() if pattern.search(text))
 
 
 @lru_cache(maxsize=8192)
 def groups_in_name(kind: str, name: str) -> frozenset[str]:
     """Protected groups that a host's or account's name suggests: dc01, PLC-BOIL-03, pg-orders-prod-01, bg-admin-02."""
-    tokens = frozenset(_TOKEN.findall(name.casefold()))
+    return frozenset().union(*(_suggested(kind, reading) for reading in readings(name)))
+
+
+def _suggested(kind: str, name: str) -> frozenset[str]:
+    tokens = frozenset(_TOKEN.findall(name))
     if kind in _MACHINES or (kind == "user" and name.endswith("$")):
         found = {group for group, words in _NAME_TOKENS.items() if tokens & words}
         if tokens & _DATABASE and tokens & _PRODUCTION:

@@ -6,13 +6,10 @@ and signs in the incident's own facts.
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
-import ipaddress
 import operator
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,24 +18,23 @@ from typing import Any, Final
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.gate import addresses
+from aegis_agents.gate.asset_lists import AssetGroup, is_listed, load_group, networks, read_assets, texts
 from aegis_agents.gate.asset_signs import groups_in_fact, groups_in_name
+from aegis_agents.gate.spelling import forms, pattern_of
+from aegis_agents.gate.system_files import system_file_beside
 from aegis_agents.gate.tiers import PROTECTED_GROUPS, TIERS, Tier
 from aegis_agents.gate.windows import Window
 from aegis_agents.records import Entity, Incident, Target
 
-_LIST_OF: Final[Mapping[str, str]] = {
-    "host": "hosts", "user": "users", "email": "users", "ip": "ips", "domain": "domains", "url": "domains",
-    "resource": "resources", "cloud_account": "resources", "pod": "resources", "repository": "resources",
-    "access_key": "resources",
-}  # fmt: skip
-_LISTS: Final = ("hosts", "users", "ips", "domains", "resources")
 _KINDS: Final[Mapping[str, frozenset[str]]] = {
     "executives": frozenset({"user", "email", "access_key"}),
     "break_glass": frozenset({"user", "email", "access_key"}),
-    "shared_infrastructure": frozenset({"host", "ip", "domain", "process", "file", "pod", "resource", "alert"}),
+    "shared_infrastructure": frozenset({"host", "ip", "domain", "process", "file", "hash", "pod", "resource", "alert"}),
 }
 """Groups of persons, and of machines; a sign for one in a fact says nothing about the other beside it."""
 _ON_A_HOST: Final = frozenset({"process", "file", "hash", "pod"})
+_ABOUT: Final = ("subject", "actor")
+"""Roles of what the alert is about; others are merely met or named."""
 _IDENTITIES: Final = frozenset({"user", "email", "access_key"})
 
 
@@ -66,18 +62,10 @@ class AssetFacts:
 
 
 @dataclass(frozen=True)
-class _Group:
-    name: str
-    tier: Tier
-    patterns: Mapping[str, re.Pattern[str]]
-    networks: tuple[addresses.Network, ...]
-
-
-@dataclass(frozen=True)
 class AssetRegister:
     """The customer's assets: groups by patterns, own networks and names, windows."""
 
-    groups: tuple[_Group, ...] = ()
+    groups: tuple[AssetGroup, ...] = ()
     own_networks: tuple[addresses.Network, ...] = ()
     own_domains: re.Pattern[str] | None = None
     windows: tuple[Window, ...] = ()
@@ -109,16 +97,25 @@ class AssetRegister:
         if isinstance(source, AssetRegister):
             return source
         if not isinstance(source, Mapping):
-            source = _read(Path(source))
+            source = read_assets(Path(source))
         known = ("groups", "own_networks", "own_domains", "windows")
         if unknown := sorted(set(source) - set(known)):
             raise SettingsError(f"assets: unknown {', '.join(unknown)}; known are {', '.join(known)}")
-        own_domains = _texts(source.get("own_domains", ()), "assets.own_domains")
+        own_domains = texts(source.get("own_domains", ()), "assets.own_domains")
+        tables, windows = source.get("groups", {}), source.get("windows", ())
+        if not isinstance(tables, Mapping):
+            raise SettingsError("assets.groups: needs tables, as in [groups.lab]")
+        if isinstance(windows, str | Mapping) or not all(isinstance(window, Mapping) for window in windows):
+            raise SettingsError("assets.windows: needs a list of tables, as in [[windows]]")
+        loaded = tuple(Window.load(w, f"assets.windows[{n}]") for n, w in enumerate(windows))
+        for n, window in enumerate(loaded):
+            if unknown := sorted(window.groups - set(tables) - set(PROTECTED_GROUPS)):
+                raise SettingsError(f"assets.windows[{n}].groups: there is no group {', '.join(unknown)}")
         return cls(
-            groups=tuple(_group(name, table) for name, table in source.get("groups", {}).items()),
-            own_networks=_networks(source.get("own_networks", ()), "assets.own_networks"),
-            own_domains=_globs(own_domains) if own_domains else None,
-            windows=tuple(Window.load(w, f"assets.windows[{n}]") for n, w in enumerate(source.get("windows", ()))),
+            groups=tuple(load_group(name, table) for name, table in tables.items()),
+            own_networks=networks(source.get("own_networks", ()), "assets.own_networks"),
+            own_domains=pattern_of(own_domains, "domain") if own_domains else None,
+            windows=loaded,
             digest=hashlib.sha256(repr(source).encode()).hexdigest()[:16],
         )
 
@@ -140,7 +137,7 @@ class AssetRegister:
             groups=groups,
             signs=tuple(sorted(signs.items())),
             internal=address is not None and addresses.is_internal(address),
-            own=(address is not None and _within(address, self.own_networks))
+            own=(address is not None and addresses.is_within(address, self.own_networks))
             or (domain is not None and self._owns(domain)),
             well_known=(address is not None and addresses.is_public_resolver(address))
             or (domain is not None and addresses.is_shared_name(domain)),
@@ -149,7 +146,7 @@ class AssetRegister:
         )
 
     def _owns(self, domain: str) -> bool:
-        return self.own_domains is not None and self.own_domains.match(domain.casefold()) is not None
+        return self.own_domains is not None and any(self.own_domains.match(form) for form in forms("domain", domain))
 
     def _tier(self, group: str) -> Tier:
         if group in PROTECTED_GROUPS:
@@ -160,11 +157,13 @@ class AssetRegister:
         """(group, why) from the lists, from names, and from the incident's facts."""
         for kind, value in _stands_for(incident, target):
             for entry in self.groups:
-                if _listed(entry, kind, value):
+                if is_listed(entry, kind, value):
                     yield entry.name, "the asset list"
             for name in groups_in_name(kind, value):
                 yield name, f"the name of a {kind}"
         mine = _places(incident, lambda entity: (entity.kind, entity.value) == (target.kind, target.value))
+        if target.kind in ("file", "hash") and (path := system_file_beside(incident, target, mine)):
+            yield "shared_infrastructure", f"{path} is the operating system's"
         others = _places(incident, lambda entity: _is_rival(entity, target)) - mine - {""}
         outsider = _is_outsider(target)
         for fact in incident.facts:
@@ -183,10 +182,21 @@ class AssetRegister:
 
 
 def _stands_for(incident: Incident, target: Target) -> Iterator[tuple[str, str]]:
-    """The target, and the hosts that go with it: what runs on a host, and an address beside a host's name."""
+    """The target, and what goes with it: the host that it runs on or whose address it is, a host's addresses, a key's owner."""
     yield target.kind, target.value
     if target.kind in _ON_A_HOST:
         yield from (("host", entity.value) for entity in incident.entities if _is_subject_host(entity))
+    elif target.kind == "access_key":
+        yield from (("user", e.value) for e in incident.entities if e.kind == "user" and e.role in _ABOUT)
+    elif target.kind == "host":
+        mine = _places(incident, lambda entity: (entity.kind, entity.value) == ("host", target.value))
+        for entity in incident.entities:
+            if (
+                entity.kind == "ip"
+                and entity.role in _ABOUT
+                and _places(incident, partial(operator.is_, entity)) & mine
+            ):
+                yield "ip", entity.value
     elif target.kind == "ip":
         mine = _places(incident, lambda entity: (entity.kind, entity.value) == ("ip", target.value)) - {""}
         for entity in incident.entities:
@@ -195,7 +205,7 @@ def _stands_for(incident: Incident, target: Target) -> Iterator[tuple[str, str]]
 
 
 def _is_subject_host(entity: Entity) -> bool:
-    return entity.kind == "host" and entity.role in ("subject", "actor")
+    return entity.kind == "host" and entity.role in _ABOUT
 
 
 def _places(incident: Incident, wanted: Callable[[Entity], bool]) -> set[str]:
@@ -224,72 +234,3 @@ def _parent(path: str) -> str:
     if cut >= 0:
         return path[: cut + 1]
     return path.rsplit(".", 1)[0] if "." in path else ""
-
-
-def _listed(entry: _Group, kind: str, value: str) -> bool:
-    if kind == "ip":
-        address = addresses.parse(value)
-        return address is not None and _within(address, entry.networks)
-    pattern = entry.patterns.get(_LIST_OF.get(kind, ""))
-    return pattern is not None and any(pattern.match(form) for form in _forms(kind, value.casefold()))
-
-
-def _forms(kind: str, value: str) -> tuple[str, ...]:
-    """The ways a list may spell it: web-01.example.com as web-01, EXAMPLE\\ann as ann, ann@example.com as ann."""
-    if kind == "host":
-        return (value, value.split(".", 1)[0])
-    if kind in ("user", "email"):
-        return (value, value.rsplit("\\", 1)[-1], value.split("@", 1)[0])
-    return (value,)
-
-
-def _within(address: addresses.Address, networks: Iterable[addresses.Network]) -> bool:
-    return any(address in network for network in networks if network.version == address.version)
-
-
-def _group(name: str, table: object) -> _Group:
-    where = f"assets.groups.{name}"
-    if name.split() != [name] or name == "*":
-        raise SettingsError(f"{where}: a group's name has no spaces in it, and is not *")
-    if not isinstance(table, Mapping):
-        raise SettingsError(f"{where}: needs lists, as in hosts = [...]")
-    if unknown := sorted(set(table) - set(_LISTS) - {"tier"}):
-        raise SettingsError(f"{where}: unknown {', '.join(unknown)}; known are tier, {', '.join(_LISTS)}")
-    shipped = name in PROTECTED_GROUPS
-    tier = table.get("tier", "protected" if shipped else "standard")
-    if tier not in TIERS or (shipped and tier != "protected"):
-        allowed = "protected" if shipped else ", ".join(TIERS)
-        raise SettingsError(f"{where}.tier: {tier!r} is not allowed; it can be {allowed}")
-    lists = {key: _texts(table[key], f"{where}.{key}") for key in _LISTS if key in table and key != "ips"}
-    patterns = {key: _globs(globs) for key, globs in lists.items() if globs}
-    return _Group(name, tier, patterns, _networks(table.get("ips", ()), f"{where}.ips"))
-
-
-def _texts(values: object, where: str) -> tuple[str, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise SettingsError(f"{where}: needs a list of texts")
-    texts = tuple(values)
-    if not all(isinstance(text, str) and text for text in texts):
-        raise SettingsError(f"{where}: needs texts that are not empty")
-    return texts
-
-
-def _globs(globs: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(fnmatch.translate(glob.casefold()) for glob in globs))
-
-
-def _networks(values: object, where: str) -> tuple[addresses.Network, ...]:
-    networks = []
-    for text in _texts(values, where):
-        try:
-            networks.append(ipaddress.ip_network(text, strict=False))
-        except ValueError as error:
-            raise SettingsError(f"{where}: {text!r} is no network like 10.0.0.0/8") from error
-    return tuple(networks)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"assets: {path} can't be read: {error}") from error

@@ -11,8 +11,8 @@ mailboxes (who signs in or joins chose them, whoever reports them), and what was
 - Each that weighs much, left out alone, and alone beside what nobody could have forged. Text planted
   beside the evidence is found by the first, text planted everywhere by the second.
 
-Where the verdict goes over to another side, or its confidence falls below what acting needs, the
-decision hangs on such text, and a person decides. Whether the target is named by such text alone
+Where the verdict goes over to another side, its confidence falls below what acting needs, or the
+severity that is left is not worth the cost, the decision hangs on such text, and a person decides. Whether the target is named by such text alone
 is the rail `action.target`.
 """
 
@@ -22,6 +22,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from aegis_agents.gate import cost
 from aegis_agents.gate.request import ActionClass, GateRequest, Ruling, allow
 from aegis_agents.gate.risk import bound_of
 from aegis_agents.records import Assessment, Fact, Incident, Verdict
@@ -46,10 +47,23 @@ _SIDES: Final[Mapping[Verdict, Side]] = {
 _NAMES: Final = frozenset({"user", "host", "email"})
 _NAME_KEY: Final = re.compile(
     r"(?:user|account|principal|log[io]n|actor|caller|requester|host|computer|device|machine|workstation|endpoint|client"
-    r"|agent|owner|mailbox|person|identity|subject|fqdn|alternateid|[a-z]_?by$)[^.]*(?:\.[^.]*){0,2}$|id$", re.I
+    r"|agent|owner|mailbox|person|identity|subject|fqdn|alternateid|[a-z]_?by$)[^.]*(?:\.[^.]*){0,2}$|id$"
+    r"|(?:author|committer|signer|assignee|approver|manager|contact|custodian|operator|witness|oncall|initiator|sender"
+    r"|member|recipient|upn|uname|servername|nodename|vmname|runas|whodidit|netbiosname|nthost|dvc|dnsname|dnshostname"
+    r"|issuer|assigned_?to|(?:mail|header|env|rcpt)_?(?:from|to)|rcpt|(?:to|from)_?address|virtual_?machine|instance_?name)(?:\[\d+\])?$"
+    r"|(?:^|[._])(?:src|dst|dest|source|target|destination|from|to|[sd]user|session_?(?:issuer|leader)|server|node|instance|vm|asset|system|author"
+    r"|assignee|approver|initiator|committer)(?:\[\d+\])?(?:\.(?:name|email|login|full_?name|upn|id))?$",
+    re.I,
 )  # fmt: skip
-"""In one of the last three keys of a path: what stands there is called by a name that somebody chose. Or an id, which
-has no spaces in it."""
+"""In one of the last three keys of a path, or the last for words that mean other things too: what stands there is called
+by a name that somebody chose. Or an id, which has no spaces in it. Holds every key that aegis_agents.sources takes for
+the name of a person or a machine (see the test)."""
+_WORDY: Final = re.compile(r"(?:[^\W\d_]{3,}[\W\d_]+){2}[^\W\d_]{3,}|\S{65}")
+"""Several words in one, or more than any name has."""
+_OWNED: Final = re.compile(
+    r"(?:^|[._])(?:file|process|proc|task|service|script|image|cron)\w*\.(?:owner|group)(?:_?name)?$", re.I
+)
+"""Owners that an operating system keeps, who is an account's name: no word of the customer's about who answers for it."""
 
 
 class Question(NamedTuple):
@@ -66,10 +80,15 @@ def forgeable_facts(incident: Incident) -> list[str]:
 
 
 def _is_forgeable(fact: Fact, named: Set[str]) -> bool:
-    if fact.trust != "product":
+    if fact.trust != "product" and not _OWNED.search(fact.path):
         return fact.trust == "external"
-    # A name with spaces is recognised as nobody's, and may hold a whole sentence.
-    return fact.id in named or (" " in fact.value.strip() and _NAME_KEY.search(fact.path) is not None)
+    if fact.id in named or fact.trust == "external":
+        return True
+    # A name with spaces is recognised as nobody's, and may hold a whole sentence; so may words that are joined.
+    value, key = fact.value.strip(), _NAME_KEY.search(fact.path)
+    if key is None:
+        return False
+    return " " in value or (_WORDY.search(value) is not None and key.group().lower() != "id")
 
 
 def bare_question(forgeable: Sequence[str]) -> Question:
@@ -131,6 +150,8 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
     if reason is None and not certain >= floor:  # written so that a NaN fails
         reason = f"{bare.words} it is {side} with probability {certain:.3f} only, {floor:.2f} is needed"
     if reason is None:
+        reason = _costs_otherwise(bare, found, request, context)
+    if reason is None:
         limit = context.settings.counterfactual_groups - 1
         questions = further_questions(request.incident, request.assessment, forgeable, limit)
         answers = zip(questions, _ask(request, questions), strict=True)
@@ -138,6 +159,11 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
     if reason is None:
         return allow("counterfactual.holds", **numbers)
     return Ruling("ask", "counterfactual.hangs_on_external", reason, numbers=numbers)
+
+
+def held(ruling: Ruling) -> bool:
+    """Whether the model was asked, and the decision is the same without all that an attacker could have written."""
+    return ruling.rule == "counterfactual.holds" and ruling.numbers.get("asked") is True
 
 
 def certainty(assessment: Assessment, side: Side) -> float:
@@ -152,6 +178,17 @@ def _ask(request: GateRequest, questions: Sequence[Question]) -> list[Assessment
     together = getattr(request.reassess, "many", None)
     found: list[Assessment] = together(masks) if together is not None else [request.reassess(m) for m in masks]
     return found
+
+
+def _costs_otherwise(question: Question, answer: Assessment, request: GateRequest, context: GateContext) -> str | None:
+    """Why it would not be worth its cost at the severity that is left; None where it would. Severity moves costs most."""
+    if answer.severity == request.conclusion.severity:
+        return None
+    conclusion = request.conclusion.model_copy(update={"severity": answer.severity})
+    ruling = cost.check(request.model_copy(update={"conclusion": conclusion}), context)
+    if ruling.ceiling == "execute":
+        return None
+    return f"{question.words} the severity is {answer.severity}: {ruling.reason}"
 
 
 def _differs(question: Question, answer: Assessment, side: Side, threshold: float) -> str | None:

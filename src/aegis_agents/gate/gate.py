@@ -8,7 +8,9 @@ below, that allows the least.
     autonomy → risk bound → cost → counterfactual → budget → kill switch again
 
 DESIGN section 7 has the kill switch last; it is looked at first as well, so that
-engaging it also stops what is being decided at that moment.
+engaging it also stops what is being decided at that moment. Signs of an injection ask a
+person, but where the counterfactual check was asked and held: without any of that text
+the same would be done, and the decision notes them.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from aegis_agents.gate.cost_model import CostModel
 from aegis_agents.gate.cost_order import Pricer
 from aegis_agents.gate.request import GateRequest, Number, Ruling, Verb, allow, class_of, lowest
 from aegis_agents.gate.risk import RiskTable
-from aegis_agents.gate.validators import RAILS
+from aegis_agents.gate.validators import RAILS, injection_signs
 from aegis_agents.gate.validators.runner import GuardrailRunner, crash_refuses
 from aegis_agents.records import CATALOGUE, Assessment, Decision, Incident
 
@@ -98,8 +100,8 @@ class Gate:
     ) -> None:
         if mode not in ("live", "shadow"):
             raise SettingsError(f"mode: {mode!r} is neither live nor shadow")
-        if counterfactual_groups < 2:
-            raise SettingsError("counterfactual_groups: must be 2 or more")
+        if not isinstance(counterfactual_groups, int) or counterfactual_groups < 2:
+            raise SettingsError("counterfactual_groups: must be a whole number from 2 up")
         self.mode: Final[Mode] = mode
         self._assets = AssetRegister.load(assets)
         self._runner = GuardrailRunner(validators)
@@ -162,8 +164,13 @@ class Gate:
         for name, step in _AFTER_RAILS.items():
             take(name, partial(step, request, context))
         rulings.update(self._rails(request, context, _most(rulings)))
+        signs = rulings.get("input.injection")
+        if signs is not None and injection_signs.may_be_advice(signs):
+            rulings["input.injection"] = injection_signs.as_advice(signs)
         so_far = replace(context, so_far=_most(rulings))
         take("counterfactual", partial(counterfactual.check, request, so_far))
+        if signs is not None and not counterfactual.held(rulings["counterfactual"]):
+            rulings["input.injection"] = signs  # nothing shows that it would be done without that text
         take("kill_switch_again", partial(killswitch.check, request, context))
         return self._decision(request, rulings)
 
@@ -190,6 +197,8 @@ class Gate:
         needed = max((rulings[name].approvals for name in names if rulings[name].ceiling == "ask"), default=0)
         if verb == "execute":
             rule, reason = "gate.all_clear", "every step allows it"
+            if (signs := rulings.get("input.injection")) is not None and signs.rule == injection_signs.ADVICE:
+                reason = f"{reason}; {signs.reason}"
         elif verb == "ask" and request.approvals >= needed:
             verb, reason = "execute", f"approved by {', '.join(sorted(set(request.approved_by)))} ({rule})"
             rule = "gate.approved"

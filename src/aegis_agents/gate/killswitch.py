@@ -25,10 +25,10 @@ def engaged(path: Path | None) -> bool:
     if path is None:
         return False
     try:
-        path.lstat()
+        path.expanduser().lstat()  # "~/KILL" is what a person would touch, not a folder of the name "~"
     except FileNotFoundError:
         return False
-    except OSError:  # no permission, a loop, a parent that is no folder any more
+    except (OSError, RuntimeError):  # no permission, a loop, a parent that is no folder any more, no home
         return True
     return True
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from aegis_agents.gate.earned.cells import NOTHING_EARNED, EarnedAutonomy
+from aegis_agents.gate.spelling import plain
 from aegis_agents.records import ActionSpec, Assessment, Conclusion, Incident, ProposedAction
 from aegis_agents.records.base import Record
 
@@ -100,7 +101,7 @@ class GateRequest(Record):
     @property
     def approvals(self) -> int:
         """How many distinct persons approved ("Alice" and "alice " are one)."""
-        return len({name.strip().casefold() for name in self.approved_by} - {""})
+        return len({plain(name) for name in self.approved_by} - {""})
 
     @property
     def target_key(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any, Final, Literal, get_args
@@ -13,6 +13,8 @@ from aegis_agents.errors import SettingsError
 WindowKind = Literal["freeze", "maintenance"]
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS: Final = {"name", "kind", "start", "end", "days", "from", "to", "tz", "groups"}
+_ONCE: Final = {"start", "end"}
+_WEEKLY: Final = {"from", "to", "tz"}
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,24 @@ class Window:
         kind = next((known for known in kinds if known == source.get("kind")), None)
         if kind is None:
             raise SettingsError(f"{where}.kind: {source.get('kind')!r} is none of {', '.join(kinds)}")
-        name, groups = str(source.get("name", kind)), frozenset(source.get("groups", ()))
-        if "days" in source:
-            if unknown := set(source["days"]) - set(_DAYS):
-                raise SettingsError(f"{where}.days: {', '.join(map(str, unknown))} is none of {', '.join(_DAYS)}")
-            return cls(
-                name,
-                kind,
-                groups,
-                days=frozenset(_DAYS.index(day) for day in source["days"]),
-                begins=_clock(source.get("from", "00:00"), f"{where}.from"),
-                ends=_clock(source["to"], f"{where}.to") if "to" in source else time.max,
-                tz=_zone(str(source.get("tz", "UTC")), where),
+        name, groups = str(source.get("name", kind)), frozenset(_names(source.get("groups", ()), f"{where}.groups"))
+        weekly = "days" in source
+        if mixed := sorted(set(source) & (_ONCE if weekly else _WEEKLY)):
+            raise SettingsError(
+                f"{where}: {', '.join(mixed)} would do nothing {'beside' if weekly else 'without'} days"
             )
+        if weekly:
+            days = _names(source["days"], f"{where}.days")
+            if unknown := set(days) - set(_DAYS):
+                raise SettingsError(f"{where}.days: {', '.join(unknown)} is none of {', '.join(_DAYS)}")
+            begins = _clock(source.get("from", "00:00"), f"{where}.from")
+            ends = _clock(source["to"], f"{where}.to") if "to" in source else time.max
+            if not days or begins == ends:
+                what = "is as from; leave both out for whole days" if days else "names no day"
+                raise SettingsError(f"{where}.{'to' if days else 'days'}: {what}, and the window would never be on")
+            zone = _zone(str(source.get("tz", "UTC")), where)
+            numbers = frozenset(_DAYS.index(day) for day in days)
+            return cls(name, kind, groups, days=numbers, begins=begins, ends=ends, tz=zone)
         start, end = _moment(source.get("start"), f"{where}.start"), _moment(source.get("end"), f"{where}.end")
         if end <= start:
             raise SettingsError(f"{where}.end: must be after start")
@@ -76,11 +83,20 @@ class Window:
         return (today in self.days and clock >= self.begins) or (yesterday in self.days and clock < self.ends)
 
 
+def _names(values: object, where: str) -> list[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable) or not all(isinstance(v, str) for v in values):
+        raise SettingsError(f"{where}: needs a list of texts")
+    return list(values)
+
+
 def _clock(value: object, where: str) -> time:
     try:
-        return value if isinstance(value, time) else time.fromisoformat(str(value))
+        found = value if isinstance(value, time) else time.fromisoformat(str(value))
     except ValueError as error:
         raise SettingsError(f"{where}: {value!r} is no time like 22:00") from error
+    if found.tzinfo is not None:
+        raise SettingsError(f"{where}: {value!r} has an offset; name the zone in tz instead")
+    return found
 
 
 def _moment(value: object, where: str) -> datetime:

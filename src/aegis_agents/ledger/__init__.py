@@ -1,9 +1,10 @@
 """What happened: intake, action journal and the hash-chained ledger, in one transaction domain.
 
 Read in this order: rows, store (the Protocol that everything else relies on), ids, schema, database. Then the
-ledger: links (what is hashed), notes and signing (checkpoints), checking (is it whole), export, removed and
+ledger: links (what is hashed), files, notes and signing (checkpoints), checking (is it whole), export, removed and
 archive (what retention leaves), migrate. Then the store, each module adding its part: checkpoints, chain,
-principals, intake, leases, usage, journal, timers, retention, sqlite.
+principals, intake, leases, usage, journal, timers, retention, sqlite; for several machines postgres_connection,
+postgres_text, postgres_guards, postgres. Last opening, which chooses between the two.
 """
 
 from aegis_agents.ledger.export import check_export

@@ -14,7 +14,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from aegis_agents.errors import LedgerTampered
+from aegis_agents.errors import LedgerTampered, StoreError
+from aegis_agents.ledger.files import write_whole
 
 _WIDTH = 256
 _LOOKS = 100
@@ -40,20 +41,26 @@ class AnchorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._map: mmap.mmap | None = None
+        self._last: tuple[bytes, Anchor] | None = None  # what was written or read last: no need to check it again
 
     def create(self, anchor: Anchor) -> None:
-        """Write the first anchor of a new, empty ledger. One left over from a removed ledger stays, and tells."""
+        """Write the first anchor of a new, empty ledger. One left over from a removed ledger stays, and tells.
+
+        Raises StoreError.
+        """
         new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(handle, _line(anchor))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if not self.path.exists() or self._unused():
-            new.replace(self.path)
-        else:
-            new.unlink()
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                write_whole(handle, _line(anchor))
+            finally:
+                os.close(handle)
+            if not self.path.exists() or self._unused():
+                new.replace(self.path)
+            else:
+                new.unlink()
+        except OSError as error:
+            raise StoreError(f"{self.path}: the ledger's anchor can't be made: {error}") from error
 
     def _unused(self) -> bool:
         """Whether it protects nothing: left by a process that was killed while it made the ledger."""
@@ -64,10 +71,13 @@ class AnchorFile:
 
     def write(self, anchor: Anchor) -> None:
         """Overwrite in place. A file that was removed is not made again: verify() must find it missing."""
-        if self._map is None:
+        whole = self._mapped()
+        if whole is None:
             with self.path.open("r+b") as file:
-                self._map = mmap.mmap(file.fileno(), _WIDTH)
-        self._map[:] = _line(anchor)
+                self._map = whole = mmap.mmap(file.fileno(), _WIDTH)
+        line = _line(anchor)
+        whole[:] = line
+        self._last = line, anchor
 
     def read(self, *, mapped: bool = False) -> Anchor:
         """The anchor. Raises LedgerTampered if it is missing or is not one.
@@ -76,17 +86,26 @@ class AnchorFile:
         """
         for _ in range(_LOOKS):
             try:
-                line = self._map[:] if mapped and self._map is not None else self.path.read_bytes()
+                whole = self._mapped() if mapped else None
+                line = self.path.read_bytes() if whole is None else whole[:]
             except FileNotFoundError as error:
                 raise LedgerTampered(f"{self.path} is missing (restore it together with the database)") from error
             except OSError as error:
                 raise LedgerTampered(f"{self.path} can't be read: {error}") from error
+            if self._last is not None and self._last[0] == line:
+                return self._last[1]
             fields = line.decode("ascii", "replace").split()
             if len(fields) in (3, 4) and all(number.isdecimal() for number in (fields[0], *fields[2:-1])):
                 anchor = Anchor(int(fields[0]), fields[1], *map(int, fields[2:-1]))
-                if line in (_line(anchor), _line_before(anchor)):
+                if line == _line(anchor) or line == _line_before(anchor):
                     return anchor
         raise LedgerTampered(f"{self.path} was changed: it is no anchor")
+
+    def _mapped(self) -> mmap.mmap | None:
+        """The map, if there is one of a whole file: to touch what was cut off since would end this process."""
+        if self._map is not None and self._map.size() < _WIDTH:
+            self.close()
+        return self._map
 
     def close(self) -> None:
         """Release the file. Calling it twice is fine."""

@@ -22,6 +22,9 @@ from aegis_agents.ledger.migrate import MIGRATED, migrate, old_anchor
 from aegis_agents.ledger.rows import LedgerEntry, Verification
 from aegis_agents.ledger.signing import Signer
 
+UNANCHORED = "ledger.unanchored"
+"""Ledger entry: the anchor beside the database can't be moved on, so a tail that is cut off from here on is not missed."""
+
 
 def utc_now() -> datetime:
     """The wall clock in UTC."""
@@ -34,6 +37,7 @@ class LedgerTable(CheckpointTable):
     def _begin_ledger(self, anchor: AnchorFile, clock: Callable[[], datetime], signer: Signer | None = None) -> None:
         """Before the database is opened: opening it may make the ledger."""
         self._anchor, self._clock, self._anchored, self._wrote = anchor, clock, (-1, -1), False
+        self._unanchored = False
         self._anchor_left: Anchor | None = None  # as this process left it: what it names was looked at then
         self._begin_signing(signer)
 
@@ -57,6 +61,10 @@ class LedgerTable(CheckpointTable):
 
         Raises LedgerTampered when the tail is not what the last append left: a damaged ledger is not continued.
         """
+        return self._enter(kind, incident_id, body).entry()
+
+    def _enter(self, kind: str, incident_id: str | None, body: dict[str, Any]) -> Link:
+        """As `append`, for who does not want it read back."""
         text = canonical_json(body)
         # Within a transaction no savepoint: what fails here fails before the first write, or with the database.
         with self._lock, nullcontext() if self._depth else self.transaction():
@@ -72,7 +80,7 @@ class LedgerTable(CheckpointTable):
             self._run("UPDATE ledger_meta SET count = ?, head = ?", (link.seq, link.hash))
             self._wrote = True
             self._sign_if_due(link.seq, last["signed"])
-        return link.entry()
+        return link
 
     def _add(self, seq: int, at: str, kind: str, incident_id: str | None, body: str, prev: str) -> Link:
         """Write one link; the caller keeps ledger_meta."""
@@ -99,9 +107,18 @@ class LedgerTable(CheckpointTable):
             further = old.entries < new.entries or (old[:2] == new[:2] and old.checkpoints < new.checkpoints)
             ours = old == self._anchor_left
             if further and old.checkpoints <= new.checkpoints and (ours or self._holds(old, now["origin"])):
-                self._anchor.write(new)
-                self._anchor_left = new
+                self._move_anchor(new)
         self._deliver(now)
+
+    def _move_anchor(self, new: Anchor) -> None:
+        """What was committed stays committed, whether or not the anchor can be written: an entry says that it can't."""
+        try:
+            self._anchor.write(new)
+            self._anchor_left = new
+        except (OSError, ValueError) as error:  # not ours to write, a disk that is read-only, no room to map it
+            if not self._unanchored:
+                self._unanchored = True
+                self._enter(UNANCHORED, None, {"reason": str(error)})
 
     def _holds(self, anchor: Anchor, origin: str) -> bool:
         """Whether the entry that was anchored is still what it was, or was brought to this format since."""

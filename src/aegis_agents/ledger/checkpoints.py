@@ -8,8 +8,8 @@ from typing import Any
 from aegis_agents.errors import LedgerError
 from aegis_agents.ledger.copies import Copies
 from aegis_agents.ledger.database import Database, Row
+from aegis_agents.ledger.links import Link
 from aegis_agents.ledger.notes import NO_NOTE, Checkpoint, note_hash
-from aegis_agents.ledger.rows import LedgerEntry
 from aegis_agents.ledger.signing import Signer
 from aegis_agents.records import Principal
 
@@ -34,7 +34,7 @@ class CheckpointTable(Database):
         self._problem: str | None = None
 
     @abstractmethod
-    def append(self, kind: str, incident_id: str | None, body: dict[str, Any]) -> LedgerEntry:
+    def _enter(self, kind: str, incident_id: str | None, body: dict[str, Any]) -> Link:
         """Add an entry."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class CheckpointTable(Database):
         origin = self._meta()["origin"]
         with self.transaction():
             new, known = signer.prepare(origin), list(signer.known())
-            self.append(KEY_NAMED, None, {"key": new.line, "after": known, "principal": by.entry()})
+            self._enter(KEY_NAMED, None, {"key": new.line, "after": known, "principal": by.entry()})
             self._try_to_sign(signer)
         signer.publish(new)
         signer.adopt()
@@ -103,7 +103,7 @@ class CheckpointTable(Database):
                 self._sign(signer)
         except LedgerError as error:
             self._tried = self._meta()["count"] + 1  # tried again after so many more entries
-            self.append(UNSIGNED, None, {"reason": str(error)})
+            self._enter(UNSIGNED, None, {"reason": str(error)})
 
     def _sign(self, signer: Signer) -> str:
         self._signing = True
@@ -112,8 +112,9 @@ class CheckpointTable(Database):
             last = self._row("SELECT note FROM ledger_checkpoints ORDER BY number DESC LIMIT 1")
             if last is not None and meta["signed"] == meta["count"]:
                 return str(last["note"])
+            key = self._usable_key(signer, meta)
             if last is None:
-                self.append(KEY_NAMED, None, {"key": signer.key(meta["origin"]).line, "after": []})
+                self._enter(KEY_NAMED, None, {"key": key, "after": []})
                 meta = self._meta()
             number, previous = meta["checkpoints"] + 1, NO_NOTE if last is None else note_hash(last["note"])
             says = Checkpoint(meta["origin"], meta["count"], meta["head"], self._now(), number, previous)
@@ -124,6 +125,18 @@ class CheckpointTable(Database):
             return note
         finally:
             self._signing = False
+
+    def _usable_key(self, signer: Signer, meta: Row) -> str:
+        """The key, as a line, if it may sign: one that was put in place of the last by hand signs nothing."""
+        key = signer.key(meta["origin"]).line
+        named = [str(row["body"]) for row in self._rows("SELECT body FROM ledger_entries WHERE kind = ?", (KEY_NAMED,))]
+        # A key's line stands in an entry as it is: it has no character that JSON escapes.
+        if meta["checkpoints"] and not any(f'"key":"{key}"' in body for body in named):
+            raise LedgerError(
+                f"{signer.file}: this is not the key that the ledger names (put that one back, or let a new one "
+                "sign from now on with `aegis ledger key --renew`)"
+            )
+        return key
 
     def _deliver(self, meta: Row) -> None:
         """After the commit: name the key among those that verify, and copy the checkpoint elsewhere."""
@@ -138,7 +151,7 @@ class CheckpointTable(Database):
         except LedgerError as error:
             told, self._problem = self._problem is not None, str(error)
             if not told:
-                self.append(UNCOPIED, None, {"reason": self._problem})
+                self._enter(UNCOPIED, None, {"reason": self._problem})
 
     def _notes_after(self, number: int) -> list[tuple[int, str]]:
         rows = self._rows("SELECT number, note FROM ledger_checkpoints WHERE number > ? ORDER BY number", (number,))

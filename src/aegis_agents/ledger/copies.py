@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from aegis_agents.errors import InputError, LedgerError, LedgerTampered
+from aegis_agents.ledger.files import write_whole
 from aegis_agents.ledger.ids import canonical_json
 from aegis_agents.ledger.notes import read_note
 
@@ -44,7 +45,7 @@ class Copies:
                 else:
                     self._add_line(note)
                 self._written = number
-        except (OSError, InputError, LedgerTampered) as error:
+        except (OSError, UnicodeDecodeError, InputError, LedgerTampered) as error:
             raise LedgerError(f"{self.place}: checkpoints can't be copied there: {error}") from error
 
     def read(self, origin: str) -> list[str]:
@@ -66,8 +67,10 @@ class Copies:
 
     def _notes(self, origin: str) -> Iterator[str]:
         if self.place.is_dir():
-            for file in sorted(self.place.glob(f"{glob.escape(_id(origin))}-*{_SUFFIX}")):
-                yield file.read_bytes().decode("utf-8")
+            found = [f.read_bytes() for f in sorted(self.place.glob(f"{glob.escape(_id(origin))}-*{_SUFFIX}"))]
+            if found and _is_torn(found[-1]):
+                found.pop()  # the writer completes it with its next checkpoint
+            yield from (note.decode("utf-8") for note in found)
             return
         text = self.place.read_bytes().decode("utf-8")
         if text and not text.startswith("{"):
@@ -81,13 +84,19 @@ class Copies:
 
     def _add_file(self, name: str, note: str) -> None:
         file = self.place / name
+        content = note.encode()
         try:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
-            if file.read_bytes() != note.encode():
+            there = file.read_bytes()
+            if not content.startswith(there):
                 raise LedgerError(f"{file} is another checkpoint of this number: the ledger was forked") from None
-            return
-        _put(handle, note.encode())
+            if there == content:
+                return
+            # A kill or a full disk left the beginning of it; where files can't be changed they can be added to.
+            content = content[len(there) :]
+            handle = os.open(file, os.O_WRONLY | os.O_APPEND)
+        _put(handle, content)
 
     def _add_line(self, note: str) -> None:
         handle = os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -103,10 +112,15 @@ def checkpoint_line(note: str) -> str:
 
 def _put(handle: int, content: bytes) -> None:
     try:
-        os.write(handle, content)
-        os.fsync(handle)
+        write_whole(handle, content)
     finally:
         os.close(handle)
+
+
+def _is_torn(note: bytes) -> bool:
+    """Whether it is no more than the beginning of a checkpoint: it has no whole signature line."""
+    _, between, signed = note.rpartition(b"\n\n")
+    return not between or not signed.endswith(b"\n")
 
 
 def _id(origin: str) -> str:

@@ -40,6 +40,7 @@ class Database(ABC):
         self.where = where
         self._lock = threading.RLock()
         self._depth = 0
+        self._flushing = True  # whether the commit of the transaction that is open waits for the disk
         self._process = os.getpid()
 
     def _create(self) -> None:
@@ -81,8 +82,8 @@ class Database(ABC):
         """Run one statement. Raises StoreError."""
 
     @abstractmethod
-    def _begin(self) -> None:
-        """Open a transaction and become the only writer."""
+    def _begin(self, *, flush: bool) -> None:
+        """Open a transaction and become the only writer; with `flush` its commit is on disk when it returns."""
 
     @abstractmethod
     def _open_transaction(self) -> bool:
@@ -110,16 +111,17 @@ class Database(ABC):
 
     @abstractmethod
     def _committed(self) -> None:
-        """Called after each outermost commit, the lock still held."""
+        """Called after each outermost commit that was flushed, the lock still held."""
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Group statements into one commit; an exception takes them back. Nests, by savepoints."""
+    def transaction(self, *, flush: bool = True) -> Iterator[None]:
+        """Group statements into one commit; an exception takes them back. Nests, by savepoints; see Store."""
         with self._lock:
             depth = self._depth
             if depth == 0:
                 self._check_process()
-                self._begin()
+                self._begin(flush=flush)
+                self._flushing = flush
             else:
                 self._run(f"SAVEPOINT level{depth}")
             self._depth += 1
@@ -134,8 +136,13 @@ class Database(ABC):
                 raise
             finally:
                 self._depth = depth
-            if depth == 0:
+            if depth == 0 and self._flushing:
                 self._committed()
+
+    def _before_an_effect(self) -> None:
+        """For a transaction that the world is touched after: a power cut must not forget it."""
+        if not self._flushing:
+            raise StoreError(f"{self.where}: an intent can't be journalled in a transaction that is not flushed")
 
     def _check_process(self) -> None:
         if self._process != os.getpid():

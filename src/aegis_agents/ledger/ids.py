@@ -7,8 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from aegis_agents.errors import InputError
 from aegis_agents.records import ActionName, Target
+from aegis_agents.records.base import Record
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -26,6 +29,14 @@ def canonical_json(value: Mapping[str, Any]) -> str:
         ) from error
 
 
+def record_json(record: Record, field: str, *, exclude: set[str] | None = None) -> str:
+    """A record as JSON text. Raises InputError where it holds what is no Unicode."""
+    try:
+        return record.model_dump_json(exclude=exclude)
+    except PydanticSerializationError as error:
+        raise InputError(f"can't be kept: {error}", field=field, fix="replace what is no valid Unicode") from error
+
+
 def idempotency_key(incident_id: str, action: ActionName, target: Target, generation: int = 0) -> str:
     """SHA-256, as 64 hex digits, over incident, action, target and generation.
 
@@ -37,4 +48,9 @@ def idempotency_key(incident_id: str, action: ActionName, target: Target, genera
 
 def action_id(incident_id: str, action: ActionName, target: Target, generation: int = 0) -> str:
     """The id of an action: "act-" and the first 16 hex digits of its idempotency key."""
-    return "act-" + idempotency_key(incident_id, action, target, generation)[:16]
+    return id_of_key(idempotency_key(incident_id, action, target, generation))
+
+
+def id_of_key(key: str) -> str:
+    """The id of the action that has this idempotency key."""
+    return "act-" + key[:16]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from aegis_agents.errors import StoreError
 from aegis_agents.ledger.database import Row
-from aegis_agents.ledger.ids import canonical_json
+from aegis_agents.ledger.ids import canonical_json, record_json
 from aegis_agents.ledger.principals import PrincipalTable
 from aegis_agents.ledger.rows import IntakeRow
 from aegis_agents.records import Case, Incident
@@ -25,11 +25,11 @@ class IntakeTable(PrincipalTable):
             at = self._now()
             self._run(
                 "INSERT INTO intake (incident_id, at, incident, native, pins, owner) VALUES (?, ?, ?, ?, ?, ?)",
-                (incident.id, at, incident.model_dump_json(), native.encode("utf-8", "surrogatepass"),
+                (incident.id, at, record_json(incident, "incident"), native.encode("utf-8", "surrogatepass"),
                  canonical_json(pins), owner or None),
             )  # fmt: skip
             body = {"source": incident.source, "native_id": incident.native_id, "digest": incident.digest}
-            self.append("intake.admitted", incident.id, body | {"tenant": incident.tenant, "pins": pins})
+            self._enter("intake.admitted", incident.id, body | {"tenant": incident.tenant, "pins": pins})
         return IntakeRow(
             incident_id=incident.id, at=datetime.fromisoformat(at), new=True, finished=False,
             incident=incident, native=native, pins=pins, owner=owner or None,
@@ -43,12 +43,12 @@ class IntakeTable(PrincipalTable):
                 (owner, incident_id, held_by or ""),
             )
             if won.rowcount == 1 and owner != held_by:
-                self.append("intake.taken_over", incident_id, {"owner": owner, "held_by": held_by})
+                self._enter("intake.taken_over", incident_id, {"owner": owner, "held_by": held_by})
             return bool(won.rowcount == 1)
 
     def finish(self, incident_id: str, case: Case) -> None:
         """Keep the case; a later one replaces it, and the ledger keeps what each said."""
-        text = case.model_dump_json(exclude={"incident"})
+        text = record_json(case, "case", exclude={"incident"})
         with self.transaction():
             done = self._run(
                 "UPDATE intake SET case_json = ?, finished_at = ? WHERE incident_id = ?",
@@ -63,7 +63,7 @@ class IntakeTable(PrincipalTable):
                 "actions": {action.action_id: action.outcome for action in case.actions},
                 "case_sha256": hashlib.sha256(text.encode()).hexdigest(),
             }  # fmt: skip
-            self.append("case.finished", incident_id, body)
+            self._enter("case.finished", incident_id, body)
 
     def case(self, incident_id: str) -> Case | None:
         """The latest case, its incident included; None while there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -16,12 +17,11 @@ from aegis_agents.errors import (
     UnknownAction,
 )
 from aegis_agents.ledger.database import Row
-from aegis_agents.ledger.ids import action_id as derive_action_id
-from aegis_agents.ledger.ids import idempotency_key
+from aegis_agents.ledger.ids import id_of_key, idempotency_key, record_json
 from aegis_agents.ledger.rows import Begun, JournalRow, JournalState, Undoing
 from aegis_agents.ledger.store import Settled
 from aegis_agents.ledger.usage import UsageTable
-from aegis_agents.records import CATALOGUE, ActionName, Decision, Principal, ProposedAction, Target
+from aegis_agents.records import AEGIS, CATALOGUE, ActionName, Decision, Principal, ProposedAction, Target
 
 _NOTHING_DONE: frozenset[JournalState] = frozenset({"proposed", "refused"})
 _SAID: frozenset[JournalState] = _NOTHING_DONE | {"recommended", "would_execute"}
@@ -45,6 +45,7 @@ _LEADS_TO: Mapping[JournalState, frozenset[Settled]] = MappingProxyType(
     }
 )
 
+_COLUMNS = tuple(JournalRow.model_fields)
 _OVER = frozenset({"denied", "refused", "recommended", "would_execute", "failed", "undone", "expired"})
 _BEGUN = frozenset({"intent", "executed", "failed", "unconfirmed", "undoing", "undone", "expired"})
 
@@ -56,7 +57,7 @@ class JournalTable(UsageTable):
         self, incident_id: str, action: ProposedAction, decision: Decision, state: JournalState
     ) -> JournalRow:
         """Journal what the gate decided; see Store.record_decision."""
-        _check_decision(incident_id, action, decision, state)
+        key = _check_decision(incident_id, action, decision, state)
         with self.transaction():
             if there := self._find(action.action_id):
                 if there.state != "proposed":
@@ -71,17 +72,20 @@ class JournalTable(UsageTable):
                 " tier = excluded.tier, groups = excluded.groups, proposal = excluded.proposal,"
                 " decision = excluded.decision, state = excluded.state, updated_at = excluded.updated_at",
                 (
-                    action.action_id, incident_id,
-                    idempotency_key(incident_id, action.action, action.target, action.generation),
-                    action.action, action.target.kind, action.target.value, action.generation,
+                    action.action_id, incident_id, key, action.action, action.target.kind, action.target.value, action.generation,
                     CATALOGUE[action.action].effect, str(decision.inputs.get("asset.tier", "")),
-                    str(decision.inputs.get("asset.groups", "")), action.model_dump_json(), decision.model_dump_json(),
+                    str(decision.inputs.get("asset.groups", "")), record_json(action, "action"), record_json(decision, "decision"),
                     state, now, now,
                 ),
             )  # fmt: skip
             body = {"state": state, "proposal": action.model_dump(mode="json"), "decision": decision.model_dump()}
-            self.append("action.decided", incident_id, body)
-            return self.action(action.action_id)
+            self._enter("action.decided", incident_id, body)
+            at = datetime.fromisoformat(now)
+            return JournalRow(
+                action_id=action.action_id, incident_id=incident_id, key=key, proposal=action, decision=decision,
+                effect=CATALOGUE[action.action].effect, state=state,
+                created_at=there.created_at if there else at, updated_at=at,
+            )  # fmt: skip
 
     def answer(self, action_id: str, approve: bool, by: Principal, reason: str = "") -> JournalRow:
         """A person's answer; the first one stands. See Store.answer."""
@@ -98,12 +102,13 @@ class JournalTable(UsageTable):
                 raise AlreadyDecided(_who_and_when(row))
             who = {"by": by.shown, "principal": by.entry()}
             body = {"action_id": action_id, "state": state, "reason": reason} | who
-            self.append("action.answered", row.incident_id, body)
+            self._enter("action.answered", row.incident_id, body)
             return row
 
     def begin(self, action_id: str, owner: str = "") -> Begun:
         """Journal the intent and take the lease; see Store.begin."""
         with self.transaction():
+            self._before_an_effect()
             row = self.action(action_id)
             if row.state in _BEGUN:
                 raise AlreadyDecided(f"{action_id} was begun before: {row.state} at {_at(row.updated_at)}")
@@ -115,7 +120,7 @@ class JournalTable(UsageTable):
             row = self._move(row, "intent", owner=owner, begun=True)
             self._hold(row, foreign=any(other.foreign for other in others))
             ids = tuple(other.action_id for other in others)
-            self.append("action.begun", row.incident_id, {"action_id": action_id, "held_with": list(ids)})
+            self._enter("action.begun", row.incident_id, {"action_id": action_id, "held_with": list(ids)})
         states = {other.state for other in others}
         sharing: Literal["executed", "unconfirmed"] | None = None
         if "executed" in states:
@@ -129,6 +134,7 @@ class JournalTable(UsageTable):
     ) -> Undoing:
         """Journal the intent to take it back; see Store.begin_undo."""
         with self.transaction():
+            self._before_an_effect()
             row = self.action(action_id)
             if row.state in ("undoing", "undone", "expired"):
                 at = _at(row.updated_at)
@@ -142,6 +148,7 @@ class JournalTable(UsageTable):
                 "UPDATE journal SET undo_by = ?, undo_principal = ?, undo_as = ? WHERE action_id = ?",
                 (by.shown, by.id, outcome, action_id),
             )
+            row = row.model_copy(update={"undo_by": by.shown, "undo_principal": by.id})
             if others:
                 detail = f"not lifted: {', '.join(others)} holds it too"
                 row = self._move(row, outcome, connector=row.connector, detail=detail)
@@ -150,14 +157,15 @@ class JournalTable(UsageTable):
                 row = self._move(row, "undoing", owner=owner, connector=row.connector, detail=row.detail)
             who = {"by": by.shown, "principal": by.entry()}
             body = {"action_id": action_id, "state": row.state, "still_held_by": list(others)} | who
-            self.append("action.undoing", row.incident_id, body)
+            self._enter("action.undoing", row.incident_id, body)
         return Undoing(row=row, key=row.key, others=others, foreign=mine is not None and mine.foreign)
 
     def settle(
-        self, action_id: str, outcome: Settled, connector: str | None, detail: str, *, foreign: bool = False
-    ) -> JournalRow:
+        self, action_id: str, outcome: Settled, connector: str | None, detail: str, *,
+        foreign: bool = False, until: datetime | None = None,
+    ) -> JournalRow:  # fmt: skip
         """Journal what became of it; see Store.settle."""
-        with self.transaction():
+        with self.transaction(flush=False):  # a power cut leaves the intent, which is then settled by looking
             row = self.action(action_id)
             if outcome not in _LEADS_TO.get(row.state, frozenset()):
                 raise AlreadyDecided(f"{action_id} can't become {outcome}: {row.state} at {_at(row.updated_at)}")
@@ -167,22 +175,37 @@ class JournalTable(UsageTable):
                 self._hold(row, foreign=False)
             if foreign:
                 self._mark_foreign(row)
+            given_up = row.state == "undoing" and outcome == "unconfirmed" and row.expires_at is not None
             row = self._move(row, outcome, connector=connector, detail=detail)
             body = {"action_id": action_id, "outcome": outcome, "connector": connector, "detail": detail}
-            self.append("action.settled", row.incident_id, body | {"was_there_before": foreign})
-            return row
+            self._enter("action.settled", row.incident_id, body | {"was_there_before": foreign})
+            if given_up:
+                return self._expire_at(row, None, AEGIS, "whether it was lifted can't be read back: a person looks")
+            return row if until is None else self._expire_at(row, until, AEGIS, "")
+
+    @abstractmethod
+    def _expire_at(self, row: JournalRow, at: datetime | None, by: Principal, reason: str) -> JournalRow:
+        """Write down when it lifts itself; inside a transaction."""
 
     def _move(
         self, row: JournalRow, state: JournalState, *, owner: str | None = None,
         connector: str | None = None, detail: str = "", begun: bool = False,
     ) -> JournalRow:  # fmt: skip
+        """Write the new state, and answer the row as it is then: nobody else writes meanwhile."""
         now = self._now()
+        at = datetime.fromisoformat(now)
+        moved = row.model_copy(
+            update={
+                "state": state, "owner": row.owner if owner is None else owner, "connector": connector,
+                "detail": detail, "updated_at": at, "begun_at": at if begun else row.begun_at,
+            }
+        )  # fmt: skip
         self._run(
-            "UPDATE journal SET state = ?, owner = coalesce(?, owner), connector = ?, detail = ?, updated_at = ?,"
+            "UPDATE journal SET state = ?, owner = ?, connector = ?, detail = ?, updated_at = ?,"
             " begun_at = CASE WHEN ? THEN ? ELSE begun_at END WHERE action_id = ?",
-            (state, owner, connector, detail, now, begun, now, row.action_id),
+            (state, moved.owner, connector, detail, now, begun, now, row.action_id),
         )
-        return self.action(row.action_id)
+        return moved
 
     def action(self, action_id: str) -> JournalRow:
         """One row. Raises UnknownAction."""
@@ -233,9 +256,10 @@ class JournalTable(UsageTable):
         return int(last["generation"]) + (last["state"] in _OVER)
 
 
-def _check_decision(incident_id: str, action: ProposedAction, decision: Decision, state: JournalState) -> None:
-    expected = derive_action_id(incident_id, action.action, action.target, action.generation)
-    if action.action_id != expected:
+def _check_decision(incident_id: str, action: ProposedAction, decision: Decision, state: JournalState) -> str:
+    """The idempotency key, if what was given fits together."""
+    key = idempotency_key(incident_id, action.action, action.target, action.generation)
+    if action.action_id != id_of_key(key):
         raise InputError(
             f"{action.action_id!r} is not the id of this action", field="action_id", fix="use ledger.ids.action_id()"
         )
@@ -246,6 +270,7 @@ def _check_decision(incident_id: str, action: ProposedAction, decision: Decision
             f"{state!r} is more than the decision {decision.verb!r} allows", field="state",
             fix=f"one of {', '.join(sorted(_HIGHEST[decision.verb]))}",
         )  # fmt: skip
+    return key
 
 
 def _who_and_when(row: JournalRow) -> str:
@@ -261,8 +286,7 @@ def _at(when: datetime) -> str:
 
 def journal_row(row: Row) -> JournalRow:
     """The record of a row of the table."""
-    columns = JournalRow.model_fields.keys() & set(row.keys())
-    fields = {name: row[name] for name in columns}
+    fields = {name: row[name] for name in _COLUMNS}
     fields["proposal"] = ProposedAction.model_validate_json(row["proposal"])
     fields["decision"] = Decision.model_validate_json(row["decision"])
     return JournalRow(**fields)

@@ -78,8 +78,10 @@ class PostgresDatabase(Database):
     def _standing_guards(self, read: Read) -> frozenset[str]:
         return frozenset(standing(read))
 
-    def _begin(self) -> None:
-        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({self._advisory})"
+    def _begin(self, *, flush: bool) -> None:
+        # The write-ahead log is flushed in order: what waits for it takes all before it along.
+        lazily = "" if flush else "SET LOCAL synchronous_commit TO off; "
+        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {lazily}SELECT pg_advisory_xact_lock({self._advisory})"
         try:
             self._run(begin)
         except BaseException:
@@ -203,7 +205,7 @@ class PostgresStore(RetentionTable, PostgresDatabase):
 
     def _anchor_here(self) -> None:
         with self.transaction():
-            self.append("ledger.anchored", None, {"host": socket.gethostname(), "anchor": self._anchor.path.name})
+            self._enter("ledger.anchored", None, {"host": socket.gethostname(), "anchor": self._anchor.path.name})
             meta = self._rows("SELECT count, head, checkpoints FROM ledger_meta")[0]
         self._anchor.create(Anchor(meta["count"], meta["head"], meta["checkpoints"]))
 

@@ -40,7 +40,7 @@ class PrincipalTable(LedgerTable):
                 (token_id, _hash(token), name, listed, self._now(), until, by.id),
             )
             body = {"token_id": token_id, "name": name, "roles": listed, "expires_at": until, "principal": by.entry()}
-            self.append("token.added", None, body)
+            self._enter("token.added", None, body)
         return token
 
     def revoke_token(self, token_id: str, by: Principal) -> None:
@@ -52,7 +52,7 @@ class PrincipalTable(LedgerTable):
             )
             if done.rowcount != 1:
                 raise InputError(f"no token {token_id!r} is in force", field="token_id", fix="see `aegis token list`")
-            self.append("token.revoked", None, {"token_id": token_id, "principal": by.entry()})
+            self._enter("token.revoked", None, {"token_id": token_id, "principal": by.entry()})
 
     def tokens(self) -> list[TokenRow]:
         """All tokens ever made, oldest first; never their secrets."""

@@ -1,8 +1,8 @@
 """Retention: old bodies go, the chain stays, and an entry says what went and by whose order.
 
 What is removed: the body and salt of entries from before a date, and alert, facts and case of incidents
-that were finished before it and left nothing open: no action waits, is under way, is held in effect or will
-lift itself. What stays: the kinds of `removed.KEPT`, every hash, and the journal (what was done to which target).
+that were finished before it and left nothing open: no action waits, is under way or will lift itself, and nothing that
+limits somebody is held in effect (a ticket that was opened, or an alert that was closed, holds nothing). What stays: the kinds of `removed.KEPT`, every hash, and the journal (what was done to which target).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLOSED = (
     " WHERE j.incident_id = i.incident_id AND (j.updated_at >= ?"
     " OR j.state IN ('proposed', 'awaiting', 'approved', 'intent', 'undoing')"
     " OR (j.expires_at IS NOT NULL AND j.state IN ('executed', 'unconfirmed'))"
-    " OR EXISTS (SELECT 1 FROM leases l WHERE l.action_id = j.action_id)))"
+    " OR EXISTS (SELECT 1 FROM leases l WHERE l.action_id = j.action_id AND j.effect <> 'record')))"
 )
 _ENTRIES = (
     "SELECT e.seq, e.at, e.kind, e.incident_id, e.body, e.salt, e.body_sha256 FROM ledger_entries e"  # noqa: S608 - of constants
@@ -54,7 +54,7 @@ class RetentionTable(TimerTable):
         until = before.astimezone(UTC).isoformat(timespec="microseconds")
         self.verify()
         if self._signer is not None:
-            self._signer.key(self._meta()["origin"])  # what can't be signed afterwards is not removed
+            self._usable_key(self._signer, self._meta())  # what can't be signed afterwards is not removed
         kept = archived = None
         if archive is not None:
             archived = _Archived()
@@ -71,7 +71,7 @@ class RetentionTable(TimerTable):
                         "before": until, "removed": as_ranges(seq for seq, _ in seqs), "entries": len(seqs),
                         "digest": digest(seqs), "incidents": len(alerts), "archive_sha256": kept,
                     }  # fmt: skip
-                    self.append(PRUNED, None, said | {"principal": by.entry()})
+                    self._enter(PRUNED, None, said | {"principal": by.entry()})
                 entries, incidents = entries + len(seqs), incidents + alerts
         if self._signer is not None and entries + len(incidents):
             self.checkpoint()

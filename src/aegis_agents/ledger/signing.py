@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aegis_agents.errors import InputError, LedgerError
+from aegis_agents.ledger.files import write_whole
 from aegis_agents.ledger.notes import PublicKey, read_keys, signed_note
 
 if TYPE_CHECKING:
@@ -138,8 +139,7 @@ def _write(file: Path, content: bytes, mode: int) -> None:
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         os.fchmod(handle, mode) if hasattr(os, "fchmod") else None
-        os.write(handle, content)
-        os.fsync(handle)
+        write_whole(handle, content)
     finally:
         os.close(handle)
     part.replace(file)

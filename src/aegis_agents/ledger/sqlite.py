@@ -37,6 +37,7 @@ class SqliteDatabase(Database):
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{path}: can't be opened: {error}") from error
         self._db.row_factory = sqlite3.Row
+        self._full = True
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
                 self._run(f"PRAGMA {pragma}")
@@ -62,7 +63,11 @@ class SqliteDatabase(Database):
         made = {row[0]: row[1] for row in read("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")}
         return frozenset(name for name, sql in SQLITE_GUARDS.items() if made.get(name) == sql)
 
-    def _begin(self) -> None:
+    def _begin(self, *, flush: bool) -> None:
+        if flush != self._full:
+            # A flush takes the whole write-ahead log, and with it whatever was committed without one.
+            self._run(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
+            self._full = flush
         self._run("BEGIN IMMEDIATE")
 
     def _open_transaction(self) -> bool:
@@ -71,13 +76,14 @@ class SqliteDatabase(Database):
     def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, values)
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
             raise StoreError(f"{self.where}: {error}") from error
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        self._check_process()
         try:
             with self._lock:
-                return self._run(sql, values).fetchall()  # type: ignore[no-any-return]
+                return self._execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self.where}: {error}") from error
 

@@ -34,8 +34,12 @@ class Store(Protocol):
     ledger is not what it was left as. Safe to share between threads; processes each open their own.
     """
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, *, flush: bool = True) -> AbstractContextManager[None]:
         """Group calls into one durable commit; an exception takes all of them back. Nests.
+
+        Without `flush` the commit survives this process, and a power cut once any later commit was flushed:
+        enough for what a power cut may take back, since nothing outside follows from it yet. The outermost
+        decides; an intent in one without raises StoreError.
 
         Holds the writer's lock: no waiting for a person, a network or an `await` inside.
         """
@@ -130,10 +134,12 @@ class Store(Protocol):
         ...
 
     def settle(
-        self, action_id: str, outcome: Settled, connector: str | None, detail: str, *, foreign: bool = False
-    ) -> JournalRow:
-        """Journal what became of it. `foreign`: it was in effect before Aegis acted.
+        self, action_id: str, outcome: Settled, connector: str | None, detail: str, *,
+        foreign: bool = False, until: datetime | None = None,
+    ) -> JournalRow:  # fmt: skip
+        """Journal what became of it. `foreign`: it was in effect before Aegis acted; `until`: when it lifts itself.
 
+        Not flushed to disk by itself (see `transaction`): what a power cut forgets of it is seen by looking.
         Raises AlreadyDecided if the state it is in does not lead to `outcome`.
         """
         ...
@@ -191,11 +197,11 @@ class Store(Protocol):
         ...
 
     def due(self, now: datetime) -> list[JournalRow]:
-        """What is in effect and past its time, the longest overdue first."""
+        """What is in effect, or may be (`unconfirmed`), and past its time, the longest overdue first."""
         ...
 
     def timers(self) -> list[JournalRow]:
-        """What is in effect and will lift itself, the next first."""
+        """What is in effect, or may be (`unconfirmed`), and will lift itself, the next first."""
         ...
 
     # ledger

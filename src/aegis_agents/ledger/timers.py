@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aegis_agents.errors import ActionError
+from aegis_agents.errors import ActionError, InputError
 from aegis_agents.ledger.journal import JournalTable, journal_row
 from aegis_agents.ledger.rows import JournalRow
 from aegis_agents.records import Principal
@@ -19,23 +19,33 @@ class TimerTable(JournalTable):
             row = self.action(action_id)
             if row.state not in ("executed", "unconfirmed"):
                 raise ActionError(f"{action_id} is not in effect: it is {row.state}")
-            text = None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")
-            self._run("UPDATE journal SET expires_at = ? WHERE action_id = ?", (text, action_id))
-            body = {"action_id": action_id, "expires_at": text, "reason": reason, "principal": by.entry()}
-            self.append("action.expiry", row.incident_id, body)
-            return self.action(action_id)
+            return self._expire_at(row, at, by, reason)
+
+    def _expire_at(self, row: JournalRow, at: datetime | None, by: Principal, reason: str) -> JournalRow:
+        if at is not None and at.tzinfo is None:
+            raise InputError("has no time zone", field="at", fix="use datetime.now(UTC) + timedelta(...)")
+        try:
+            until = None if at is None else at.astimezone(UTC)
+        except OverflowError:
+            raise InputError(f"{at} is no moment of UTC", field="at") from None
+        text = None if until is None else until.isoformat(timespec="microseconds")
+        self._run("UPDATE journal SET expires_at = ? WHERE action_id = ?", (text, row.action_id))
+        body = {"action_id": row.action_id, "expires_at": text, "reason": reason, "principal": by.entry()}
+        self._enter("action.expiry", row.incident_id, body)
+        return row.model_copy(update={"expires_at": until})
 
     def due(self, now: datetime) -> list[JournalRow]:
-        """What is in effect and past its time, the longest overdue first."""
+        """What is in effect, or may be, and past its time, the longest overdue first."""
         rows = self._rows(
-            "SELECT * FROM journal WHERE expires_at <= ? AND state = 'executed' ORDER BY expires_at, ord",
+            "SELECT * FROM journal WHERE expires_at <= ? AND state IN ('executed', 'unconfirmed') ORDER BY expires_at, ord",
             (now.astimezone(UTC).isoformat(timespec="microseconds"),),
         )
         return [journal_row(row) for row in rows]
 
     def timers(self) -> list[JournalRow]:
-        """What is in effect and will lift itself, the next first."""
+        """What is in effect, or may be, and will lift itself, the next first."""
         rows = self._rows(
-            "SELECT * FROM journal WHERE expires_at IS NOT NULL AND state = 'executed' ORDER BY expires_at, ord"
+            "SELECT * FROM journal WHERE expires_at IS NOT NULL AND state IN ('executed', 'unconfirmed')"
+            " ORDER BY expires_at, ord"
         )
         return [journal_row(row) for row in rows]

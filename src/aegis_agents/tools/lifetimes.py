@@ -31,6 +31,8 @@ class Lifetimes:
 
     def of(self, row: JournalRow) -> timedelta | None:
         """How long this action stays; None until somebody undoes it."""
+        if not CATALOGUE[row.proposal.action].reversible:
+            return None
         found = self.by_action.get(row.proposal.action)
         alone = row.by is None and row.decision.inputs.get("autonomy.level") == "act_undo"
         if alone:

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from aegis_agents.errors import ConnectorError, NotReversible, TransientConnectorError
 from aegis_agents.ledger import Begun, JournalRow, Settled, Store
-from aegis_agents.records import AEGIS, CATALOGUE, ActionName, Principal, Receipt
+from aegis_agents.records import CATALOGUE, ActionName, Principal, Receipt
 from aegis_agents.tools.connectors.assign import connector_for
 from aegis_agents.tools.connectors.protocol import Connector
 from aegis_agents.tools.lifetimes import Lifetimes
@@ -201,13 +201,12 @@ class WritePath:
         self, row: JournalRow, outcome: Settled, connector: Connector | None, detail: str, *, foreign: bool = False
     ) -> Receipt:
         name = connector.name if connector else None
-        ours = outcome == "executed" and row.state in ("approved", "intent") and not foreign
+        # What may be in effect lifts itself like what is: nobody would remember it.
+        ours = outcome in ("executed", "unconfirmed") and row.state in ("approved", "intent") and not foreign
         life = self._lifetimes.of(row) if ours else None
-        with self._store.transaction():
-            settled = self._store.settle(row.action_id, outcome, name, storable(detail), foreign=foreign)
-            if life is not None:
-                # From when it was begun: one that a crash kept from being settled has not stayed shorter for it.
-                self._store.set_expiry(row.action_id, (row.begun_at or datetime.now(UTC)) + life, AEGIS)
+        # From when it was begun: one that a crash kept from being settled has not stayed shorter for it.
+        until = None if life is None else (row.begun_at or datetime.now(UTC)) + life
+        settled = self._store.settle(row.action_id, outcome, name, storable(detail), foreign=foreign, until=until)
         return settled.receipt()
 
     def _connector_of(self, row: JournalRow) -> Connector | None:

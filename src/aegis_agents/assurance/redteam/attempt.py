@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from aegis_agents._version import __version__
+
 if TYPE_CHECKING:
     from aegis_agents.assurance.redteam.ground import Ground
 
@@ -41,6 +43,8 @@ class Report(NamedTuple):
     set_aside: tuple[str, ...]
     """Settings of the user's that were replaced, so that nothing outside is touched."""
     seconds: float
+    at: str = ""
+    """When it began, as ISO 8601 in UTC."""
 
     @property
     def got_through(self) -> tuple[Attempt, ...]:
@@ -60,6 +64,8 @@ class Report(NamedTuple):
         """JSON-safe values."""
         return {
             "exit_code": self.exit_code,
+            "at": self.at,
+            "aegis": __version__,
             "seconds": round(self.seconds, 1),
             "versions": dict(self.versions),
             "settings_set_aside": list(self.set_aside),

@@ -34,7 +34,7 @@ from aegis_agents.records import (
 from aegis_agents.settings import Settings
 
 KEPT: Final = (
-    "autonomy", "matrix", "policy", "assets", "risk", "costs", "max_actions_per_hour", "lifetimes", "undo_window",
+    "autonomy", "matrix", "policy", "assets", "risk", "costs", "budgets", "max_actions_per_hour", "lifetimes", "undo_window",
     "require_token", "tenant", "clearance", "indicator_strength", "memory_strength", "tolerated_error", "threads",
     "cache",
 )  # fmt: skip

@@ -13,7 +13,10 @@ from aegis_agents.assurance.redteam.targets import alert_naming
 from aegis_agents.errors import InputError
 
 SECONDS = 20.0
-"""Most that one alert may hold up the next; a laptop judges an ordinary one in a tenth of a second."""
+"""Most that one alert may hold up the next; a laptop judges an ordinary one in a tenth of a second. Of the clock's
+time and the processor's the less counts: other programs on the machine are no attack."""
+WAITING = 5
+"""How many times that by the clock is late whatever the processor did: what hangs uses none of it."""
 
 
 def _deep(levels: int) -> dict[str, Any]:
@@ -46,14 +49,14 @@ def loads(ground: Ground) -> Iterator[Attempt]:
         with ground.aegis() as (aegis, _):
             ready = aegis.context, aegis.graph
             assert all(ready)  # noqa: S101  # opened before the clock starts
-            alert, started = make(), time.perf_counter()
+            alert, started, worked = make(), time.perf_counter(), time.process_time()
             try:
                 said = f"verdict {aegis.investigate(alert).verdict}"
             except InputError as error:
                 said = f"refused: {str(error)[:100]}"
-            took = time.perf_counter() - started
-        late: Result = "got_through" if took > SECONDS else "held"
-        yield Attempt("loads", name, late, f"{said}; {took:.1f} s")
+            took, work = time.perf_counter() - started, time.process_time() - worked
+        late: Result = "got_through" if min(took, work) > SECONDS or took > WAITING * SECONDS else "held"
+        yield Attempt("loads", name, late, f"{said}; {took:.1f} s, of the processor {work:.1f} s")
 
 
 def replays(ground: Ground) -> Iterator[Attempt]:

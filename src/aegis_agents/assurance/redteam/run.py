@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +57,7 @@ def attack(
     A suite that ends in an error is reported with that error, and the others go on. Raises SettingsError or
     PolicyError where no Aegis can be made of the settings at all.
     """
+    at = datetime.now(UTC).isoformat(timespec="seconds")
     started, attempts = time.perf_counter(), list[Attempt]()
     with tempfile.TemporaryDirectory(prefix="aegis-redteam-", ignore_cleanup_errors=True) as folder:
         ground = Ground(settings, Path(folder))
@@ -69,7 +71,8 @@ def attack(
                         on_attempt(suite, attempt)
         finally:
             ground.close()
-    return Report(tuple(suites), tuple(attempts), versions, ground.set_aside, time.perf_counter() - started)
+    took = time.perf_counter() - started
+    return Report(tuple(suites), tuple(attempts), versions, ground.set_aside, took, at)
 
 
 def _safely(suite: Suite, ground: Ground) -> Iterable[Attempt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from aegis_agents._version import __version__
 from aegis_agents.assurance.redteam.attempt import Attempt, Report, Suite
 
 _MOST = 40
@@ -18,7 +19,8 @@ def to_markdown(report: Report) -> str:
         "# Red team", "",
         f"{len(report.attempts)} attempts in {report.seconds:.0f} s: "
         + (f"**{len(through)} got through**." if through else "nothing got through."),
-        "", "Versions: " + ", ".join(f"{k} {v}" for k, v in report.versions.items()) + ".",
+        "", f"Aegis {__version__}, begun {report.at or 'at a time not known'}. Versions: "
+        + ", ".join(f"{k} {v}" for k, v in report.versions.items()) + ".",
     ]  # fmt: skip
     if report.set_aside:
         lines += [

@@ -28,6 +28,9 @@ from aegis_agents.records import AUTONOMY_LEVELS, Autonomy
 
 _NEXT: Final[Mapping[Autonomy, Autonomy]] = {"ask": "act_undo", "act_undo": "act"}
 
+_SKEW: Final = timedelta(hours=1)
+"""Most that the clocks of machines that share a ledger are apart."""
+
 
 @dataclass
 class Cell:
@@ -132,7 +135,9 @@ class Book:
             _begin_again(state)
             return
         if review.counts:
-            state.reviewed_at = max(at, state.reviewed_at or at)
+            state.reviewed_at = (
+                at  # the last in the ledger's order: a clock that once ran ahead wakes nothing for years
+            )
         if state.level == "ask" or under or review.answer != "right":
             state.votes.append(review.vote(seq))
 
@@ -217,7 +222,8 @@ class Book:
 
     def _asleep(self, state: Cell, now: datetime) -> bool:
         last = state.reviewed_at
-        return last is None or now - last > timedelta(days=self.rule.review_days)
+        # Where the last review lies ahead, one of the two clocks is wrong, and how old it is can't be known.
+        return last is None or not -_SKEW <= now - last <= timedelta(days=self.rule.review_days)
 
     def promotion(self, model: str, name: str) -> Promotion | None:
         """The promotion that is due for a cell, at the highest threshold that bears it out; None if none is."""

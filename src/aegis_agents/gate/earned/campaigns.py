@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -35,7 +36,7 @@ def links_of(incident: Incident, at: datetime) -> tuple[str, ...]:
     day = at.astimezone(UTC).date()
     first = [_hash("rule", incident.source, rule_template(incident), day.isoformat())]
     victims = {
-        _hash("victim", e.kind, e.value.strip().casefold(), day.isoformat())
+        _hash("victim", *_victim(e), day.isoformat())
         for e in incident.entities
         if e.kind in _VICTIMS and e.role in ("subject", "actor")
     }
@@ -43,6 +44,16 @@ def links_of(incident: Incident, at: datetime) -> tuple[str, ...]:
     theirs = {_hash("theirs", *thing, week) for e in incident.entities for thing in _theirs(e)}
     found = [*first, *sorted(victims)[: MOST_LINKS // 2]]
     return tuple(dict.fromkeys([*found, *sorted(theirs)[: MOST_LINKS - len(found)]]))
+
+
+def _victim(entity: Entity) -> tuple[str, str]:
+    """Who was hit, in one form: products name a host with and without its domain, a person by account or address."""
+    value = unicodedata.normalize("NFKC", entity.value).strip().casefold()
+    if entity.kind in ("user", "email"):
+        return "person", value.rpartition("\\")[2].partition("@")[0]
+    if entity.kind == "host" and addresses.parse(value) is None:
+        return "host", value.partition(".")[0]
+    return entity.kind, value
 
 
 def _hash(*parts: str) -> str:

@@ -39,11 +39,11 @@ class EarnRule(Record):
     """
 
     earn: Earn = "off"
-    earn_error: float = Field(default=0.01, gt=0, le=0.05)
-    earn_error_undo: float = Field(default=0.02, gt=0, le=0.05)
-    earn_doubt: float = Field(default=0.05, gt=0, le=0.05)
+    earn_error: float = Field(default=0.01, ge=1e-6, le=0.05)
+    earn_error_undo: float = Field(default=0.02, ge=1e-6, le=0.05)
+    earn_doubt: float = Field(default=0.05, ge=1e-9, le=0.05)
     blind_share: float = Field(default=0.3, ge=0, le=1)
-    review_days: float = Field(default=30.0, gt=0)
+    review_days: float = Field(default=30.0, gt=0, le=3650)
 
     @model_validator(mode="after")
     def _in_order(self) -> EarnRule:

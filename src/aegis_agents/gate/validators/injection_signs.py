@@ -10,12 +10,18 @@ from aegis_agents.gate.request import GateRequest, Ruling, Verb, allow
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
 
+ADVICE: Final = "injection.noted"
+"""The rule of signs that decide nothing: the decision was shown to be the same without the text that has them."""
+
 _BUDGET: Final = 131_072
 """Characters of external text that are read of one incident. More is a sign by itself: text enough to hide in."""
 
 
 def check(request: GateRequest, context: GateContext) -> Ruling:
-    """Lower to ask when an external fact carries signs. A ticket still goes out: it is how a person is told."""
+    """Lower to ask when an external fact carries signs. A ticket still goes out: it is how a person is told.
+
+    The gate takes signs for a note where the counterfactual check has masked all such text and nothing changed.
+    """
     read = 0
     for fact in request.incident.facts:
         if fact.trust != "external":
@@ -33,6 +39,17 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
         reason = f"external fields read together look like {split[0].intent} ({split[0].via})"
         return _lower(context, "injection.split", reason)
     return allow("injection.none", characters=read)
+
+
+def may_be_advice(ruling: Ruling) -> bool:
+    """Whether the counterfactual check may answer it: signs in text that was read. What was not read stays with a person."""
+    return ruling.rule in ("injection.signs", "injection.split") and ruling.ceiling == "ask"
+
+
+def as_advice(ruling: Ruling) -> Ruling:
+    """The same signs as a note. Only for where all such text was masked and the decision held (see Gate.decide)."""
+    reason = f"{ruling.reason}, and it would be done without that text too"
+    return Ruling("execute", ADVICE, reason, numbers={**ruling.numbers, "signs": ruling.rule})
 
 
 def _lower(context: GateContext, rule: str, reason: str, fact_id: str = "") -> Ruling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aegis_agents.gate import addresses
 from aegis_agents.gate.request import GateRequest, Ruling, allow
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
         return Ruling("refuse", "target.unknown", "the alert is not this incident's")
     if not incident.has_entity(target.kind, target.value):
         return Ruling("refuse", "target.unknown", f"the incident names no such {target.kind}")
+    if target.kind == "ip" and addresses.parse(target.value) is None:
+        # A network, a number, a name: whether it is one's own can't be known, and a firewall may read it otherwise.
+        return Ruling("refuse", "target.malformed", "it is called an address, and is none")
     if context.spec.name == "add_watchlist":  # watching what an attacker names does no harm
         return allow("target.known")
     naming = {

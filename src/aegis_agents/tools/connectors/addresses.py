@@ -18,6 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_MAPPED_BITS: Final = 96
 _SHOWN: Final = 80
 
 
@@ -36,9 +37,18 @@ def value_of(target: Target, *kinds: EntityKind) -> str:
 def networks(given: Sequence[str], field: str) -> tuple[Network, ...]:
     """Addresses and networks from the setting `field`. Raises SettingsError naming it."""
     try:
-        return tuple(ipaddress.ip_network(one, strict=False) for one in given)
+        return tuple(_plain(ipaddress.ip_network(one, strict=False)) for one in given)
     except ValueError as error:
         raise SettingsError(f"{field}: {error}") from error
+
+
+def _plain(network: Network) -> Network:
+    """::ffff:192.0.2.0/120 is 192.0.2.0/24, as address_of() has it."""
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def address_of(target: Target) -> Address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -26,16 +27,19 @@ def raise_for(status: int, text: object, system: str, *, secrets: Iterable[str] 
 
 
 def raise_error(status: int, text: object, system: str, *, secrets: Iterable[str] = ()) -> NoReturn:
-    """As raise_for(), for an answer that is known to be an error whatever its status."""
+    """As raise_for(), for an answer that is known to be an error whatever its status.
+
+    The SDK's own error is not shown as the cause: its text holds what was sent and answered.
+    """
     said = clean(text, secrets)
     message = f"{system} answered {status or 'nothing'}" + (f": {said}" if said else "")
     if status in (401, 403):
-        raise NotPermitted(f"{message} (these credentials may not do that)")
+        raise NotPermitted(f"{message} (these credentials may not do that)") from None
     if status in (404, 410):
-        raise TargetNotFound(message)
+        raise TargetNotFound(message) from None
     if status == 0 or status in _AGAIN or 500 <= status < 600:
-        raise TransientConnectorError(message)
-    raise ConnectorError(message)
+        raise TransientConnectorError(message) from None
+    raise ConnectorError(message) from None
 
 
 def clean(text: object, secrets: Iterable[str] = ()) -> str:
@@ -46,6 +50,16 @@ def clean(text: object, secrets: Iterable[str] = ()) -> str:
         said = said.replace(secret, "[secret]")
     said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     return said if len(said) <= MOST_SAID else said[: MOST_SAID - 3] + "..."
+
+
+def quiet(*loggers: str) -> None:
+    """Keep the debug log of packages that write whole requests to it, credentials included, out of a log of everything.
+
+    A level that somebody set for just this package stays: who does that wants to see them.
+    """
+    for name in loggers:
+        if (logger := logging.getLogger(name)).level == logging.NOTSET:
+            logger.setLevel(logging.INFO)
 
 
 def missing(kind: str, package: str, extra: str) -> SettingsError:

@@ -47,6 +47,8 @@ def ask(connector: ConfiguredConnector) -> Answered:
         state, said = ("ok", own()) if own else _read(connector)
     except ConnectorError as error:
         state, said = "failed", str(error)
+    except Exception as error:  # noqa: BLE001 - its author's mistake: told as that, and the others are asked too
+        state, said = "failed", f"{connector.kind} broke: {type(error).__name__}"
     return Answered(
         name=connector.name, kind=connector.kind, actions=tuple(sorted(connector.actions)),
         state=state, said=clean(said),
@@ -68,5 +70,5 @@ def _read(connector: ConfiguredConnector) -> tuple[Literal["ok", "silent"], str]
             raise ConnectorError(f"{action}: {error}") from error
         (unseen if answer is None else seen).append(action)
     told = [f"may be read: {', '.join(seen)}"] if seen else []
-    told += [f"can't be read: {', '.join(unseen)}"] if unseen else []
+    told += [f"can't be asked without doing it: {', '.join(unseen)}"] if unseen else []
     return ("ok" if seen else "silent"), "; ".join(told)

@@ -14,8 +14,13 @@ from aegis_agents.tools.connectors.protocol import Connector
 class Assigned(Mapping[ActionName, Connector]):
     """Action → the connector that is asked first; `pick` chooses by target where several do one action."""
 
-    def __init__(self, by_action: Mapping[ActionName, Sequence[Connector]], fallback: Connector | None) -> None:
-        self._by_action, self._fallback = by_action, fallback
+    def __init__(
+        self,
+        by_action: Mapping[ActionName, Sequence[Connector]],
+        fallback: Connector | None,
+        everyone: Sequence[Connector] = (),
+    ) -> None:
+        self._by_action, self._fallback, self._everyone = by_action, fallback, everyone
 
     def __getitem__(self, action: ActionName) -> Connector:
         return self._all(action)[0]
@@ -29,12 +34,13 @@ class Assigned(Mapping[ActionName, Connector]):
     def pick(self, action: ActionName, target: Target, did: str | None = None) -> Connector | None:
         """The first that takes this target, else the fallback; None where none does.
 
-        `did` is the name of the connector that acted: it alone can take back what it did. None where
-        it is not configured any more.
+        `did` is the name of the connector that acted: it alone can take back what it did, also where it is
+        not configured for this action any more. None where it is not configured at all.
         """
         able = self._all(action) if action in self else []
         if did is not None:
-            return next((one for one in able if one.name == did), None)
+            others = [one for one in self._everyone if action in could(one, action)]
+            return next((one for one in (*able, *others) if one.name == did), None)
         return next((one for one in able if takes(targets_of(one), target)), None)
 
     def _all(self, action: ActionName) -> list[Connector]:
@@ -53,7 +59,8 @@ def assign(connectors: Iterable[Connector], *, fallback: Connector | None = None
     be asked because another before it takes every target, or where two that do one action have one name.
     """
     found: dict[ActionName, list[Connector]] = {}
-    for connector in connectors:
+    everyone = tuple(connectors)
+    for connector in everyone:
         for action in sorted(connector.actions):
             if action not in CATALOGUE:
                 raise SettingsError(f"connector {connector.name}: there is no action {action!r}")
@@ -66,7 +73,7 @@ def assign(connectors: Iterable[Connector], *, fallback: Connector | None = None
                 if other.name == connector.name:
                     raise SettingsError(f"{action}: two connectors are called {other.name}; rename one")
             before.append(connector)
-    return Assigned(found, fallback)
+    return Assigned(found, fallback, everyone)
 
 
 def connector_for(
@@ -82,6 +89,15 @@ def targets_of(connector: Connector) -> tuple[str, ...]:
     """The patterns of targets that a connector is kept to; none where it takes all."""
     found: tuple[str, ...] = getattr(connector, "targets", ())
     return found
+
+
+def could(connector: Connector, action: ActionName) -> frozenset[ActionName]:
+    """What a connector's kind can do, whatever it is configured for; `action` at least where its class doesn't say.
+
+    A name may have been given to a system of another kind since, which then did not do it.
+    """
+    able = getattr(type(getattr(connector, "inner", connector)), "actions", None)
+    return able if isinstance(able, frozenset) else frozenset({action})
 
 
 def takes(patterns: Sequence[str], target: Target) -> bool:

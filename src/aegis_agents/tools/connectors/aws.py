@@ -126,8 +126,11 @@ class AwsConnector:
             aim = self._asked.before(action, target) if self._asked.key(action, target) else None
             return None if aim is None else self._identities.is_revoked(aim)
         if action == "snapshot_disk":
-            # Old evidence is no evidence of today; but what is to be deleted may be of any age.
-            return self._hosts.has_snapshot(target, of_any_age=self._asked.key(action, target) == _UNDO)
+            # Old evidence is no evidence of now, nor another's of what was asked for; what is to be deleted may be both.
+            asked = self._asked.key(action, target)
+            if asked == _UNDO:
+                return self._hosts.has_snapshot(target, of_any_age=True)
+            return self._hosts.has_snapshot(target, key=asked)
         looking: dict[ActionName, Callable[[Target], bool | None]] = {
             "disable_access_key": self._identities.key_is_off,
             "disable_user": self._identities.is_denied,

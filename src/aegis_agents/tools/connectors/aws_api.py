@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from aegis_agents.errors import ConnectorError, NotPermitted, TargetNotFound, TransientConnectorError
-from aegis_agents.tools.connectors.answers import checked_url, clean, missing
+from aegis_agents.tools.connectors.answers import checked_url, clean, missing, quiet
 
 _NOT_PERMITTED: Final = frozenset(
     {
@@ -43,6 +45,7 @@ class AwsApi:
             import boto3  # noqa: F401 - is it there?
         except ImportError as error:
             raise missing("aws", "boto3", "aws") from error
+        quiet("botocore", "boto3")
         self._profile, self._role, self._external_id, self._region = profile, role_arn, external_id, region
         self._endpoint = checked_url(endpoint_url, "endpoint_url") if endpoint_url else None
         self._timeout = timeout_s
@@ -85,21 +88,22 @@ class AwsApi:
 
     @contextmanager
     def answers(self) -> Iterator[None]:
-        """Within the block, errors of the SDK are raised as ours, without a secret in them."""
+        """Within the block, errors of the SDK are raised as ours, without a secret in them or in their cause."""
         from boto3.exceptions import Boto3Error
         from botocore import exceptions as sdk
+        from botocore.parsers import ResponseParserError
 
         try:
             yield
         except sdk.ClientError as error:
-            raise self._refusal(error.response) from error
+            raise self._refusal(error.response) from None
         except (sdk.NoCredentialsError, sdk.CredentialRetrievalError, sdk.PartialCredentialsError) as error:
-            raise NotPermitted(f"AWS: no credentials: {self._clean(error)}") from error
-        except (sdk.HTTPClientError, sdk.ConnectionError) as error:
-            # Time-outs, lost and refused connections, bad certificates: it may have happened all the same.
-            raise TransientConnectorError(f"AWS: {type(error).__name__}: {self._clean(error)}") from error
+            raise NotPermitted(f"AWS: no credentials: {self._clean(error)}") from None
+        except (sdk.HTTPClientError, sdk.ConnectionError, ResponseParserError) as error:
+            # Time-outs, lost and refused connections, bad certificates, answers of another shape: it may have happened all the same.
+            raise TransientConnectorError(f"AWS: {type(error).__name__}: {self._clean(error)}") from None
         except (sdk.BotoCoreError, Boto3Error) as error:
-            raise ConnectorError(f"AWS: {self._clean(error)}") from error
+            raise ConnectorError(f"AWS: {self._clean(error)}") from None
 
     def _refusal(self, response: dict[str, Any]) -> ConnectorError:
         said, status = response.get("Error", {}), response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -126,6 +130,15 @@ class AwsApi:
         except (BotoCoreError, ClientError):
             return []
         return [secret for secret in (frozen.secret_key, frozen.token) if secret] if frozen is not None else []
+
+
+def said_at(answer: Mapping[str, Any]) -> datetime:
+    """When AWS answered, by its own clock, since ours may be wrong; ours where the answer doesn't say."""
+    try:
+        said = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return said if said.tzinfo else said.replace(tzinfo=UTC)
+    except (KeyError, ValueError, TypeError):
+        return datetime.now(UTC)
 
 
 def _assuming(own: Any, role_arn: str, external_id: str, how: dict[str, Any]) -> Any:

@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from aegis_agents.errors import ConnectorError, TargetNotFound, TransientConnectorError
 from aegis_agents.records import Target
 from aegis_agents.tools.connectors.addresses import shown, value_of
-from aegis_agents.tools.connectors.aws_api import AwsApi
+from aegis_agents.tools.connectors.aws_api import AwsApi, said_at
 
 FORMER_GROUPS: Final = "aegis:former-groups:"
 """Tag on an instance; an interface's id and a number follow. Its value: ids of groups, with spaces between."""
 SNAPSHOT_OF: Final = "aegis:snapshot-of"
 KEY: Final = "aegis:key"
-FRESH: Final = timedelta(hours=24)
-"""How long a snapshot shows the state that an incident is about; after that, another is made."""
+FRESH: Final = timedelta(minutes=15)
+"""How long a snapshot counts as being of now: it serves what asks meanwhile, and after that another is made."""
 
 _INSTANCE: Final = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _VOLUME: Final = re.compile(r"(?:arn:aws[a-z-]*:ec2:[a-z0-9-]+:\d{12}:volume/)?(vol-(?:[0-9a-f]{8}|[0-9a-f]{17}))")
@@ -57,6 +58,7 @@ class Hosts:
 
     def __init__(self, api: AwsApi, regions: Sequence[str], quarantine_group: str) -> None:
         self._api, self._regions, self._quarantine = api, tuple(regions), quarantine_group
+        self._taking = threading.Lock()
 
     # Isolation.
 
@@ -172,9 +174,10 @@ class Hosts:
 
     # Snapshots.
 
-    def has_snapshot(self, target: Target, *, of_any_age: bool = False) -> bool:
-        """Whether a snapshot of ours is there that shows the state of today."""
-        return bool(self._snapshots(_disk(target), None if of_any_age else FRESH))
+    def has_snapshot(self, target: Target, *, key: str | None = None, of_any_age: bool = False) -> bool:
+        """Whether a snapshot of ours is there that shows the state of now: the one made for `key`, if that is given."""
+        found = self._snapshots(_disk(target), None if of_any_age else FRESH)
+        return any(key is None or _tags(one).get(KEY) == key for _, one in found)
 
     def snapshot(self, target: Target, key: str, note: str) -> str:
         """Take a snapshot of the volume, or of all the instance's at one moment. Raises TargetNotFound.
@@ -183,8 +186,12 @@ class Hosts:
         """
         disk, region = _disk(target), ""
         region = self._instance(target).region if disk.startswith("i-") else self._volume_region(disk)
-        if mine := [one for one in self._snapshots(disk, FRESH) if _tags(one[1]).get(KEY) == key]:
-            return _named(mine)
+        with self._taking:  # of two threads with one key, the second finds what the first has made
+            if mine := [one for one in self._snapshots(disk, FRESH) if _tags(one[1]).get(KEY) == key]:
+                return _named(mine)
+            return self._take(disk, region, key, note)
+
+    def _take(self, disk: str, region: str, key: str, note: str) -> str:
         tags = {"Name": f"aegis {disk}", SNAPSHOT_OF: disk, KEY: key}
         marked = [{"ResourceType": "snapshot", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]
         text = _plain(f"Aegis: evidence. {note}")
@@ -215,17 +222,19 @@ class Hosts:
         raise TargetNotFound(f"AWS: no volume {volume} in {', '.join(self._regions)}")
 
     def _snapshots(self, disk: str, younger_than: timedelta | None) -> list[tuple[str, Any]]:
+        """Our snapshots of a disk, with their regions. Ages are by AWS's clock."""
         found: list[tuple[str, Any]] = []
         for region in self._regions:
             pages = self._ec2(region).get_paginator("describe_snapshots")
             wanted = [{"Name": f"tag:{SNAPSHOT_OF}", "Values": [disk]}]
             with self._api.answers():
                 for page in pages.paginate(OwnerIds=["self"], Filters=wanted):
-                    found += [(region, one) for one in page["Snapshots"] if one.get("State") != "error"]
-        if younger_than is None:
-            return found
-        since = datetime.now(UTC) - younger_than
-        return [one for one in found if one[1]["StartTime"] > since]
+                    there = [one for one in page["Snapshots"] if one.get("State") != "error"]
+                    if younger_than is not None:
+                        since = said_at(page) - younger_than
+                        there = [one for one in there if one["StartTime"] > since]
+                    found += [(region, one) for one in there]
+        return found
 
     def _ec2(self, region: str) -> Any:
         return self._api.client("ec2", region)

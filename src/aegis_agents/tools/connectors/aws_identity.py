@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any, Final
 
 from aegis_agents.errors import ConnectorError, TargetNotFound
 from aegis_agents.records import Target
 from aegis_agents.tools.connectors.addresses import shown, value_of
-from aegis_agents.tools.connectors.aws_api import AwsApi
+from aegis_agents.tools.connectors.aws_api import AwsApi, said_at
 
 DENY_POLICY: Final = "AegisDenyAll"
 REVOKE_POLICY: Final = "AegisRevokeOlderSessions"
@@ -34,6 +34,7 @@ class Identities:
     def __init__(self, api: AwsApi) -> None:
         self._api = api
         self._own: str | None = None
+        self._revoking = threading.Lock()
 
     def own(self) -> str:
         """The ARN that Aegis acts as."""
@@ -126,13 +127,16 @@ class Identities:
         sort, answer = next(iter(found.items()))
         self._not_ourselves(sort, name)
         # A token carries whole seconds: one more covers those issued in this very second.
-        moment = _said_at(answer) + timedelta(seconds=1)
+        moment = said_at(answer) + timedelta(seconds=1)
         return sort, name, moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def revoke(self, aim: tuple[str, str, str]) -> str:
         """Deny everything to the sessions that began before the cut-off."""
         sort, name, moment = aim
-        self._put(sort, name, REVOKE_POLICY, _older_than(moment))
+        with self._revoking:
+            # Another incident's cut-off may be later than ours: going back would let its sessions in again.
+            if not self.is_revoked(aim):
+                self._put(sort, name, REVOKE_POLICY, _older_than(moment))
         return f"{sort}/{name} sessions from before {moment}"
 
     def is_revoked(self, aim: tuple[str, str, str]) -> bool:
@@ -184,14 +188,6 @@ def _statement(document: Any) -> dict[str, Any]:
     if isinstance(statements, list) and len(statements) == 1 and isinstance(statements[0], dict):
         return statements[0]
     return {}
-
-
-def _said_at(answer: dict[str, Any]) -> datetime:
-    """When AWS answered, by its own clock; ours where the answer doesn't say."""
-    try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    except (KeyError, ValueError, TypeError):
-        return datetime.now(UTC)
 
 
 def _name(target: Target) -> str:

@@ -17,6 +17,8 @@ from aegis_agents.errors import TransientConnectorError
 T = TypeVar("T")
 
 
+_HEEDING_S = 5.0
+
 _lock = threading.Lock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 """This process's loop, by its process id: after a fork the thread is gone, though the loop says that it runs."""
@@ -28,7 +30,9 @@ def run(work: Coroutine[Any, Any, T], system: str, timeout_s: float) -> T:
     Raises what it raises, and TransientConnectorError after `timeout_s` seconds.
     """
     try:
-        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), _running()).result()
+        waiting = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), _running())
+        # A second lock: wait_for() itself waits for the work to heed that it was called off.
+        return waiting.result(timeout_s + _HEEDING_S)
     except TimeoutError:
         raise TransientConnectorError(f"{system} did not answer within {timeout_s} s") from None
 

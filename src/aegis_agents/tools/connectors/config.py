@@ -12,6 +12,7 @@ Other keys are the parameters of the kind's class, checked by its signature.
 from __future__ import annotations
 
 import inspect
+import ipaddress
 import json
 import os
 import re
@@ -125,7 +126,9 @@ def _read(path: Path) -> tuple[dict[str, Any], bool]:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             tables = tomllib.loads(file.read().decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error} (connectors are TOML tables: [name], then kind = …)") from error
     if os.name != "posix":
         return tables, False  # the mode says nothing about who may read, so no secret may stand in the file
@@ -161,7 +164,11 @@ def _entry(
         raise SettingsError(f"{where} {strange[0]} is no setting of {kind} (it takes {_listed(parameters)})")
     for key, (_, needed) in parameters.items():
         if needed and key not in values:
-            how = f' (connector_secrets = {{"{name}.{key}" = …}})' if key in made.secrets else ""
+            how = (
+                f' (here, or in the settings: connector_secrets = {{"{name}.{key}" = "…"}})'
+                if key in made.secrets
+                else ""
+            )
             raise SettingsError(f"{where} {key} is missing{how}")
     arguments = {key: _checked(where, key, parameters[key][0], value, path.parent) for key, value in values.items()}
     return ConnectorEntry(name, made, arguments, _actions(where, table), _targets(where, table), where)
@@ -207,7 +214,21 @@ def _actions(where: str, table: dict[str, Any]) -> frozenset[ActionName] | None:
 
 
 def _targets(where: str, table: dict[str, Any]) -> tuple[str, ...]:
-    return _texts(where, "targets", table["targets"]) if "targets" in table else ()
+    found = _texts(where, "targets", table["targets"]) if "targets" in table else ()
+    for pattern in found:
+        if meant := _network_meant(pattern):
+            raise SettingsError(f"{where} targets: {pattern!r} fits nothing: the network is {meant}")
+    return found
+
+
+def _network_meant(pattern: str) -> str:
+    """10.20.0.5/16 is an address within a network, and no network; "" where there is nothing to mend."""
+    try:
+        meant = str(ipaddress.ip_network(pattern, strict=False))
+        ipaddress.ip_network(pattern)
+    except ValueError as error:
+        return meant if "host bits" in str(error) else ""
+    return ""
 
 
 def _texts(where: str, key: str, value: Any) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Final
 from aegis_agents.errors import ConnectorError, SettingsError, TargetNotFound, TransientConnectorError
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools.connectors.answers import checked_url, clean, missing, needed, raise_error
+from aegis_agents.tools.connectors.bounded import following
 from aegis_agents.tools.connectors.names import file_hash, host_name, same_host
 from aegis_agents.tools.connectors.protocol import narrowed
 
@@ -33,6 +34,7 @@ SOURCE: Final = "Aegis Agents"
 _HASHES: Final = {64: "sha256", 32: "md5"}
 _PREVENTS: Final = frozenset({"prevent", "prevent_no_ui"})
 _MOST_ALIKE: Final = 100
+_FALCON: Final = (".crowdstrike.com", ".crowdstrike.mil")
 
 
 class CrowdStrikeConnector:
@@ -98,6 +100,8 @@ class CrowdStrikeConnector:
             return ""
         if there.get("source") != SOURCE:
             raise ConnectorError(f"{SYSTEM}: indicator {_id(there)} is not ours: remove it in the console")
+        if not _prevents(there):
+            return ""  # somebody changed it since: what it says now is theirs
         self._call("IOC", "indicator_delete", ids=[str(there["id"])], comment=f"{SOURCE} {key}")
         return f"indicator {_id(there)} removed"
 
@@ -120,7 +124,12 @@ class CrowdStrikeConnector:
             return ""
         if device["status"] != "lift_containment_pending":
             self._call("Hosts", "perform_action", action_name="lift_containment", ids=[device["device_id"]])
-        return f"device {device['device_id']} {self._wait_for(device['device_id'], 'normal')}"
+        status = self._wait_for(device["device_id"], "normal")
+        if status != "normal" and device["status"] != "containment_pending":  # what was never contained is called off
+            raise TransientConnectorError(
+                f"{SYSTEM} took the order, and device {device['device_id']} is {status}: it is lifted once its sensor connects"
+            )
+        return f"device {device['device_id']} {status}"
 
     def _wait_for(self, device_id: str, wanted: str) -> str:
         until = time.monotonic() + self._settle
@@ -204,8 +213,8 @@ class CrowdStrikeConnector:
                 self._signed_in = self._sign_in()
             auth = self._signed_in
             if not auth.token_valid and auth.login()["status_code"] != 201:
-                said = auth.token_fail_reason
-                raise_error(int(auth.token_status or 0), said, f"{SYSTEM} sign-in", secrets=self._hidden())
+                status, said = _heard(int(auth.token_status or 0), auth.token_fail_reason)
+                raise_error(status, said, f"{SYSTEM} sign-in", secrets=self._hidden())
         try:
             answer = getattr(getattr(falconpy, service)(auth_object=auth), method)(**given)
         except (APIError, SDKError) as error:
@@ -214,11 +223,9 @@ class CrowdStrikeConnector:
 
     def _sign_in(self) -> Any:
         import falconpy
-        import requests
 
-        session = requests.Session()
-        # Else requests takes a password from ~/.netrc, and a proxy from whoever sets the environment.
-        session.trust_env = False
+        # The SDK follows redirects at sign-in, with the client's secret in the body.
+        session = following(_FALCON, self._timeout)
         return falconpy.OAuth2(
             client_id=self._id, client_secret=self._secret, base_url=self._url, timeout=self._timeout,
             session=session, member_cid=self._member or None,
@@ -243,7 +250,15 @@ def _resources(status: int, body: object, hidden: list[str]) -> list[Any]:
         # A 200 that only tells of an error has that error's status within.
         status = next((one["code"] for one in told if isinstance(one.get("code"), int) and one["code"] >= 300), 400)
     said = "; ".join(str(one["message"]) for one in told if one.get("message"))
-    raise_error(status, said or body, SYSTEM, secrets=hidden)
+    raise_error(*_heard(status, said or body), SYSTEM, secrets=hidden)
+
+
+def _heard(status: int, said: object) -> tuple[int, object]:
+    """(status, words), with 0 where nobody answered: the SDK makes a 500 of a connection that failed."""
+    text = str(said or "")
+    if status == 500 and "ConnectionPool(host=" in text:
+        return 0, text.rpartition("(Caused by ")[2]
+    return status, said
 
 
 def _rows(resources: list[Any]) -> list[dict[str, Any]]:

@@ -17,22 +17,20 @@ how soon an order shows in the list, and how indicator values are spelt back.
 
 from __future__ import annotations
 
-import threading
+import json
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from aegis_agents.errors import ConnectorError, SettingsError, TargetNotFound, TransientConnectorError
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools.connectors.addresses import blockable, domain_of, networks
 from aegis_agents.tools.connectors.answers import checked_url, clean, raise_for
+from aegis_agents.tools.connectors.bounded import send
 from aegis_agents.tools.connectors.microsoft import SignIn, audience, cloud_named, odata
 from aegis_agents.tools.connectors.names import file_hash, host_name, same_host
 from aegis_agents.tools.connectors.protocol import narrowed
-
-if TYPE_CHECKING:
-    import httpx
 
 SYSTEM: Final = "Defender"
 APPLICATION: Final = "Aegis Agents"
@@ -84,8 +82,6 @@ class DefenderConnector:
             raise SettingsError("settle_s is in seconds, and not below 0")
         self._isolation, self._never, self._settle = isolation, networks(never, "never"), settle_s
         self._url, self._timeout = checked_url(base_url or where.defender, "base_url"), timeout_s
-        self._lock = threading.Lock()
-        self._http: httpx.Client | None = None
         self._sign_in = SignIn(
             self.kind, tenant_id, client_id, client_secret, authority or where.authority, timeout_s, bool(authority)
         )
@@ -98,11 +94,7 @@ class DefenderConnector:
                 return f"machine {machine}"
             # A comment is required, and is all that people see of the reason.
             body = {"Comment": f"{APPLICATION} {key}: {clean(note)}", "IsolationType": self._isolation}
-            order, status = self._ordered(machine, "isolate", body)
-            if status in _WAITING:
-                said = f"order {order} is {status}: it is carried out once machine {machine} connects"
-                raise TransientConnectorError(f"{SYSTEM}: {said}")
-            return f"machine {machine}, order {order}"
+            return self._ordered(machine, "isolate", body)
         return self._block(*self._spelt(action, target), key=key, note=note)
 
     def read(self, action: ActionName, target: Target) -> bool | None:
@@ -118,13 +110,14 @@ class DefenderConnector:
             machine = self._machine(target)
             if self._isolated(machine) is False:
                 return ""
-            order, status = self._ordered(machine, "unisolate", {"Comment": f"{APPLICATION} {key}"})
-            return f"machine {machine}, order {order} {status}"
+            return self._ordered(machine, "unisolate", {"Comment": f"{APPLICATION} {key}"})
         there = self._indicator(*self._spelt(action, target))
         if there is None:
             return ""
         if there.get("application") != APPLICATION:
             raise ConnectorError(f"{SYSTEM}: indicator {_id(there)} is not ours: remove it in the portal")
+        if not _blocks(there):
+            return ""  # somebody changed it since: what it says now is theirs
         self._send("DELETE", f"/api/indicators/{quote(_id(there), safe='')}")
         return f"indicator {_id(there)} removed"
 
@@ -154,8 +147,7 @@ class DefenderConnector:
         if any(o.get("status") in _WAITING for o in orders):
             return None
         done = [o for o in orders if o.get("status") == "Succeeded"]
-        # The times are all UTC in one form, so that they sort as text.
-        latest = max(done, key=lambda o: str(o.get("creationDateTimeUtc")), default=None)
+        latest = max(done, key=lambda o: _moment(o.get("creationDateTimeUtc")), default=None)
         return latest is not None and latest["type"] == "Isolate"
 
     def _orders(self, machine: str, sort: str) -> list[dict[str, Any]]:
@@ -164,8 +156,12 @@ class DefenderConnector:
         found = self._list("/api/machineactions", wanted, "orders", whole=False)
         return [o for o in found if o.get("machineId") == machine and o.get("type") == sort]
 
-    def _ordered(self, machine: str, what: str, body: dict[str, Any]) -> tuple[str, str]:
-        """(id, status) of the order, after waiting for it. Raises ConnectorError where it failed."""
+    def _ordered(self, machine: str, what: str, body: dict[str, Any]) -> str:
+        """The machine and the order, once it was carried out.
+
+        Raises ConnectorError where it failed, and TransientConnectorError while it waits for the machine: a host that
+        is off is no more released than it is isolated.
+        """
         waiting = [o for o in self._orders(machine, what.capitalize()) if o.get("status") in _WAITING]
         # One that waits already serves as well; a second is refused anyway.
         order = waiting[0] if waiting else self._send("POST", f"/api/machines/{machine}/{what}", body)
@@ -174,9 +170,12 @@ class DefenderConnector:
             time.sleep(min(1.0, self._settle / 10))
             order = self._send("GET", f"/api/machineactions/{quote(_id(order), safe='')}")
         status = clean(order.get("status"))
-        if status != "Succeeded" and status not in _WAITING:
+        if status in _WAITING:
+            said = f"order {_id(order)} to {what} is {status}: it is carried out once machine {machine} connects"
+            raise TransientConnectorError(f"{SYSTEM}: {said}")
+        if status != "Succeeded":
             raise ConnectorError(f"{SYSTEM}: order {_id(order)} to {what} ended as {status!r}")
-        return _id(order), status
+        return f"machine {machine}, order {_id(order)}"
 
     # Indicators
 
@@ -231,38 +230,38 @@ class DefenderConnector:
             raise ConnectorError(f"{SYSTEM} knows too many {what} to tell which")
         return [row for row in rows if isinstance(row, dict)]
 
-    def _client(self) -> httpx.Client:
-        import httpx
-
-        with self._lock:
-            if self._http is None:
-                # No connection is kept: nobody would close it, and calls are rare.
-                limits = httpx.Limits(max_keepalive_connections=0)
-                self._http = httpx.Client(timeout=self._timeout, trust_env=False, follow_redirects=False, limits=limits)
-            return self._http
-
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
     ) -> dict[str, Any]:  # fmt: skip
         import httpx
 
         headers = {"Authorization": f"Bearer {self._sign_in.token(audience(self._url), SYSTEM)}"}
-        hidden = self._sign_in.secrets
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        content, hidden = b"" if body is None else json.dumps(body).encode(), self._sign_in.secrets
         try:
-            response = self._client().request(method, self._url + path, json=body, params=params, headers=headers)
-        except httpx.HTTPError as error:
+            response = send(
+                method, self._url + path, params=params, content=content, headers=headers, timeout_s=self._timeout
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = f"{type(error).__name__} {clean(error, hidden)}"
             raise TransientConnectorError(f"{SYSTEM} did not answer: {said}") from None
-        raise_for(response.status_code, response.text, SYSTEM, secrets=hidden)
+        raise_for(response.status, response.text, SYSTEM, secrets=hidden)
         if not response.content:
             return {}
         try:
-            answer = response.json()
-        except ValueError:
+            answer = json.loads(response.content)
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise TransientConnectorError(f"{SYSTEM} answered what is no JSON object")
         return answer
+
+
+def _moment(said: object) -> tuple[str, str]:
+    """For sorting: the times are all UTC, and a fraction of a second may be left out or cut short."""
+    whole, _, fraction = str(said or "").rstrip("Z").partition(".")
+    return whole, fraction.ljust(9, "0")
 
 
 def _managed(machine: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from aegis_agents.errors import ConnectorError, TargetNotFound
 from aegis_agents.tools.connectors.directory_session import Change, DirectorySession, Entry
 
 _ACCOUNTDISABLE: Final = 0x0002  # [MS-ADTS] 2.2.16
+_NOT_A_PERSONS: Final = 0x0800 | 0x1000 | 0x2000  # trust between domains, of a workstation, of a server
 _LOCKED_FOREVER: Final = "000001010000Z"  # draft-behera-ldap-password-policy-10, 5.3.3
 
 # What AdminSDHolder guards ([MS-ADTS] 3.1.1.6.1.2): the last number of the SID, in the domain ...
@@ -87,8 +88,10 @@ class ActiveDirectory:
         return [*short, *behind, *account.texts("userPrincipalName"), *account.texts("mail")]
 
     def guarded(self, session: DirectorySession, account: Entry) -> str:
-        """Privileged accounts, by their own SID, adminCount, and every group that they are in (tokenGroups, which
+        """Machines' accounts, and privileged ones, by their own SID, adminCount, and every group that they are in (tokenGroups, which
         counts nested groups and knows at once what adminCount learns within the hour)."""
+        if self._control(account) & _NOT_A_PERSONS:
+            return "it is the account of a computer, a managed service or a trust, not a person's"
         sid = _last(account.raw("objectSid"))
         if sid is None:
             return "its objectSid can't be read, so it may be a privileged one"

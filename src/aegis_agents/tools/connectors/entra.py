@@ -87,7 +87,8 @@ class EntraConnector:
             raise ConnectorError(f"{SYSTEM}: user {user.id} is synchronised: reset the password in Active Directory")
         if not (self._asked.key(action, target) == key and self.read(action, target)):
             self._asked.note(action, target, key, _stamp(action, user))
-            (self._revoke if action == "revoke_sessions" else self._reset)(user.id)
+            with self._asked.unless_refused(action, target):
+                (self._revoke if action == "revoke_sessions" else self._reset)(user.id)
             self._wait_for(action, target, True)
         return f"user {user.id} {'sessions ended' if action == 'revoke_sessions' else 'password reset'}"
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools.connectors.answers import checked_url, clean, missing, needed, raise_error
+from aegis_agents.tools.connectors.bounded import adapter
 from aegis_agents.tools.connectors.ticket_text import alert_of, body, marks, title
 
 if TYPE_CHECKING:
@@ -196,9 +197,9 @@ class JiraConnector:
         except (ConnectionError, Timeout) as error:
             raise TransientConnectorError(f"Jira did not answer: {clean(error, (self._token,))}") from None
         except (RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
-            # It answered in a form that is not Jira's.
+            # It answered in a form that is not Jira's, or was cut off. What was asked for may have happened all the same.
             said = clean(f"{type(error).__name__} {error}", (self._token,))
-            raise ConnectorError(f"Jira's answer can't be read: {said}") from None
+            raise TransientConnectorError(f"Jira's answer can't be read: {said}") from None
 
     def _session(self, version: str) -> JIRA:
         from jira import JIRA
@@ -216,6 +217,8 @@ class JiraConnector:
         )
         # The write path repeats; a redirect would carry the token elsewhere; no proxy or netrc from the environment.
         client._session.max_redirects, client._session.trust_env = 0, False
+        for scheme in ("https://", "http://"):
+            client._session.mount(scheme, adapter(self._timeout))
         return client
 
 

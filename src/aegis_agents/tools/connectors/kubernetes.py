@@ -43,6 +43,10 @@ _MOST: Final = 50
 """Pods of one name that are asked for: two are too many."""
 
 
+class _Conflict(ConnectorError):
+    """Something changed in between: the API's 409."""
+
+
 class _Pod(NamedTuple):
     namespace: str
     name: str
@@ -54,16 +58,16 @@ class _Pod(NamedTuple):
 
     @classmethod
     def of(cls, answer: Any) -> _Pod:
-        """From the SDK's model. Raises ConnectorError for an answer that is no pod."""
+        """From the SDK's model. Raises TransientConnectorError for an answer that is no pod."""
         try:
             meta = answer.metadata
             owners = [owner for owner in meta.owner_references or () if owner.controller]
             successor = f"{owners[0].kind} {owners[0].name}" if owners else ""
             pod = cls(meta.namespace, meta.name, meta.uid, _MIRROR in (meta.annotations or {}), successor)
         except (AttributeError, TypeError) as error:
-            raise ConnectorError(f"{SYSTEM} answered something that is no pod") from error
+            raise TransientConnectorError(f"{SYSTEM} answered something that is no pod") from error
         if not all(isinstance(part, str) and part for part in pod[:3]):
-            raise ConnectorError(f"{SYSTEM} answered something that is no pod")
+            raise TransientConnectorError(f"{SYSTEM} answered something that is no pod")
         return pod
 
 
@@ -206,23 +210,23 @@ class KubernetesConnector:
         return now is None or now.uid != pod.uid
 
     def _delete(self, pod: _Pod) -> None:
-        from kubernetes.client import ApiException, V1DeleteOptions, V1Preconditions
+        from kubernetes.client import V1DeleteOptions, V1Preconditions
 
         options = V1DeleteOptions(grace_period_seconds=self._grace, preconditions=V1Preconditions(uid=pod.uid))
         try:
             self._ask(lambda api, **how: api.delete_namespaced_pod(pod.name, pod.namespace, body=options, **how))
         except TargetNotFound:
             return  # gone by itself, or by our first try
-        except ConnectorError as error:
-            # 409: another pod has this name by now, and ours is gone.
-            if isinstance(error.__cause__, ApiException) and error.__cause__.status == 409 and self._gone(pod):
-                return
-            raise
+        except _Conflict:
+            # Another pod has this name by now, and ours is gone.
+            if not self._gone(pod):
+                raise
 
     def _ask(self, question: Callable[..., Any]) -> Any:
         with self._answers():
             if self._api is None:
                 self._api = self._connect()
+        with self._answers(TransientConnectorError):  # whatever it answered, it may have happened
             return question(self._api, _request_timeout=self._timeout)
 
     def _connect(self) -> Any:
@@ -242,12 +246,20 @@ class KubernetesConnector:
             )
         else:
             config.load_incluster_config(client_configuration=how)
+        if not how.verify_ssl:
+            raise ConnectorError(
+                f"{SYSTEM}: the kubeconfig has insecure-skip-tls-verify: name the cluster's certificate-authority instead"
+            )
+        try:
+            checked_url(how.host, "server")
+        except SettingsError as error:
+            raise ConnectorError(f"{SYSTEM}: the kubeconfig's {error}: the token would go out in the clear") from None
         how.retries = False  # the write path tries again, and looks before it does
         self._secrets += [value.removeprefix("Bearer ") for value in (how.api_key or {}).values() if value]
         return client.CoreV1Api(client.ApiClient(how))
 
     @contextmanager
-    def _answers(self) -> Iterator[None]:
+    def _answers(self, unreadable: type[ConnectorError] = ConnectorError) -> Iterator[None]:
         """Within the block, errors of the SDK are raised as ours, without a secret in them."""
         from kubernetes.client import ApiException
         from kubernetes.client.exceptions import OpenApiException
@@ -258,16 +270,15 @@ class KubernetesConnector:
         try:
             yield
         except ApiException as error:
-            try:
-                raise_error(error.status or 0, _message(error), SYSTEM, secrets=self._secrets)
-            except ConnectorError as ours:
-                raise ours from error
+            if error.status == 409:
+                raise _Conflict(f"{SYSTEM} answered 409: {clean(_message(error), self._secrets)}") from None
+            raise_error(error.status or 0, _message(error), SYSTEM, secrets=self._secrets)
         except HTTPError as error:
             said = clean(error, self._secrets)
-            raise TransientConnectorError(f"{SYSTEM}: {type(error).__name__}: {said}") from error
+            raise TransientConnectorError(f"{SYSTEM}: {type(error).__name__}: {said}") from None
         except (OpenApiException, ConfigException, YAMLError, AttributeError, TypeError, ValueError, OSError) as error:
             # A kubeconfig that can't be read, an answer that fits no model: the SDK raises what Python raised.
-            raise ConnectorError(f"{SYSTEM}: {type(error).__name__}: {clean(error, self._secrets)}") from error
+            raise unreadable(f"{SYSTEM}: {type(error).__name__}: {clean(error, self._secrets)}") from None
 
 
 def _message(error: Any) -> str:

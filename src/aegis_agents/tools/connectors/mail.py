@@ -93,6 +93,7 @@ class MailConnector:
 
         Where some mailboxes would not, the others are done all the same, and the error says so.
         """
+        self._check(action)
         found = self._look(message_id(target))
         if not found.outside and not found.inside:
             raise TargetNotFound(f"{SYSTEM}: none of {len(self._mailboxes)} mailboxes holds this message{_but(found)}")
@@ -117,10 +118,15 @@ class MailConnector:
 
     def undo(self, action: ActionName, target: Target, *, key: str) -> str:
         """Move every copy back to the folder that it came from; to the inbox where that folder is gone."""
+        self._check(action)
         found = self._look(message_id(target))
         for copy in found.inside:
             self._give_back(copy)
         return f"{len(found.inside)} copies restored" if found.inside else ""
+
+    def _check(self, action: ActionName) -> None:
+        if action not in type(self).actions:
+            raise ConnectorError(f"{SYSTEM} does not do {action}")
 
     def _look(self, wanted: str) -> _Found:
         """All copies in all mailboxes, before anything is moved. Raises where a mailbox can't be asked."""

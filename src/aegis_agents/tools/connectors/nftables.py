@@ -48,6 +48,7 @@ class NftablesConnector:
 
     def apply(self, action: ActionName, target: Target, *, key: str, note: str) -> str:
         """Add the address to its set; adding it twice is no error."""
+        self._check(action)
         address = blockable(target, self._never, "nftables_never")
         self._run([*self._frame(), self._element("add", address)])
         return f"{_SETS[address.version][0]} {address}"
@@ -59,10 +60,15 @@ class NftablesConnector:
 
     def undo(self, action: ActionName, target: Target, *, key: str) -> str:
         """Take the address out; one that is not in is no error, nor is one that may not be blocked any more."""
+        self._check(action)
         address = address_of(target)
         if address in self._listed(address.version):
             self._run([self._element("delete", address)])
         return ""
+
+    def _check(self, action: ActionName) -> None:
+        if action not in self.actions:
+            raise ConnectorError(f"{self.name} can't {action}")
 
     @staticmethod
     def _element(verb: str, address: Address) -> dict[str, Any]:
@@ -91,8 +97,10 @@ class NftablesConnector:
         found: set[Address] = set()
         for item in answer:
             for element in item.get("set", {}).get("elem", []):
-                value = element["elem"]["val"] if isinstance(element, dict) else element
-                found.add(ipaddress.ip_address(value))
+                try:
+                    found.add(ipaddress.ip_address(element["elem"]["val"] if isinstance(element, dict) else element))
+                except (ValueError, LookupError, TypeError) as error:
+                    raise ConnectorError(f"nft: the set holds {clean(element)}, which is not ours") from error
         return found
 
     def _has_rules(self) -> bool:
@@ -101,7 +109,8 @@ class NftablesConnector:
         wanted = {(hook, f"@{name}") for hook in _HOOKS for name, _, _ in _SETS.values()}
         found = [
             (rule["chain"], part["match"]["right"])
-            for rule in rules for part in rule.get("expr", []) if "match" in part
+            for rule in rules if {"drop": None} in rule.get("expr", [])
+            for part in rule["expr"] if "match" in part
         ]  # fmt: skip
         return all(found.count(one) == 2 for one in wanted)
 

@@ -98,8 +98,9 @@ class OktaConnector:
             raise ConnectorError(f"{SYSTEM} does not do {action}")
         if not (self._asked.key(action, target) == key and self.read(action, target)):
             self._asked.note(action, target, key, account)
-            # The link goes to the owner: sent to us it would be a secret in an answer.
-            self._run(self._client.reset_password(account.id, send_email=True, revoke_sessions=True))
+            with self._asked.unless_refused(action, target):
+                # The link goes to the owner: sent to us it would be a secret in an answer.
+                self._run(self._client.reset_password(account.id, send_email=True, revoke_sessions=True))
         return f"user {account.id} password reset"
 
     def read(self, action: ActionName, target: Target) -> bool | None:
@@ -109,7 +110,9 @@ class OktaConnector:
         if action != "reset_password" or self._asked.key(action, target) is None:
             return None
         before, now = self._asked.before(action, target), self._account(target)
-        return now.status == "RECOVERY" or now.password_changed != before.password_changed
+        if now.password_changed != before.password_changed or now.status != "RECOVERY":
+            return now.password_changed != before.password_changed
+        return None if before.status == "RECOVERY" else True  # a reset that was under way says nothing of ours
 
     def undo(self, action: ActionName, target: Target, *, key: str) -> str:
         """Let a suspended account in again."""

@@ -47,7 +47,7 @@ class Firewall:
     def ask(self, question: Callable[[Any], Any]) -> Any:
         """The SDK's answer to a question about the device.
 
-        Raises NotPermitted, TransientConnectorError (time-outs, lost answers, busy) and ConnectorError.
+        Raises NotPermitted, TransientConnectorError (time-outs, answers that are lost or make no sense, busy) and ConnectorError.
         One at a time: the SDK keeps its last answer in the object that all threads share.
         """
         from pan.xapi import PanXapiError
@@ -57,14 +57,14 @@ class Firewall:
                 self._prepare()
                 return question(self._device)
             except PanXapiError as error:
-                raise self._refusal(error) from error
+                raise self._refusal(error) from None
             except (OSError, HTTPException) as error:
                 # While it waits for an answer the SDK lets Python's own errors through.
                 said = clean(error, [self._key])
-                raise TransientConnectorError(f"{SYSTEM}: {type(error).__name__}: {said}") from error
-            except (AttributeError, TypeError, ValueError, LookupError) as error:
-                # What its parsers raise for an answer of another shape.
-                raise ConnectorError(f"{SYSTEM} answered something that makes no sense") from error
+                raise TransientConnectorError(f"{SYSTEM}: {type(error).__name__}: {said}") from None
+            except (AttributeError, TypeError, ValueError, LookupError):
+                # What its parsers raise for an answer of another shape. It may have happened all the same.
+                raise TransientConnectorError(f"{SYSTEM} answered something that makes no sense") from None
 
     def _prepare(self) -> None:
         if self._api is None:

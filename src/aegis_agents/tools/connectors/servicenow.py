@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
 from aegis_agents.records import ActionName, Target
 from aegis_agents.tools.connectors.answers import checked_url, clean, missing, needed, raise_for
+from aegis_agents.tools.connectors.bounded import adapter
 from aegis_agents.tools.connectors.ticket_text import alert_of, body, marks, title
 
 _TABLE: Final = re.compile(r"[a-z][a-z0-9_]{1,79}")
@@ -158,7 +159,7 @@ class ServiceNowConnector:
         )  # fmt: skip
         try:
             with Session() as session:
-                session.mount("https://", _patient(self._timeout))
+                session.mount("https://", adapter(self._timeout))
                 # A redirect would carry the password elsewhere; no proxy or netrc from the environment.
                 session.max_redirects, session.trust_env = 0, False
                 session.verify = str(self._ca_file) if self._ca_file else True
@@ -172,8 +173,9 @@ class ServiceNowConnector:
         except (NoConnection, Timeout) as error:
             raise TransientConnectorError(f"ServiceNow did not answer: {clean(error, self._hidden)}") from None
         except (*theirs, RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+            # What was asked for may have happened all the same.
             text = clean(f"{type(error).__name__} {error}", self._hidden)
-            raise ConnectorError(f"ServiceNow's answer can't be read: {text}") from None
+            raise TransientConnectorError(f"ServiceNow's answer can't be read: {text}") from None
 
     def _sign_in(self, session: Any) -> None:
         if self._oauth is None:
@@ -187,14 +189,3 @@ class ServiceNowConnector:
         """Every answer passes here: the package forgets the status of most errors."""
         if response.status_code >= 400:
             raise_for(response.status_code, response.text, "ServiceNow", secrets=self._hidden)
-
-
-def _patient(timeout_s: float) -> Any:
-    """What sends requests, with a time-out: the package sets none."""
-    from requests.adapters import HTTPAdapter
-
-    class Patient(HTTPAdapter):
-        def send(self, request: Any, *given: Any, **named: Any) -> Any:
-            return super().send(request, *given, **(named | {"timeout": timeout_s}))
-
-    return Patient()

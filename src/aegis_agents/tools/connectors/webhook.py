@@ -13,15 +13,13 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
 from aegis_agents.records import CATALOGUE, ActionName, Target
 from aegis_agents.tools.connectors.answers import clean, raise_for
-
-if TYPE_CHECKING:
-    import httpx
+from aegis_agents.tools.connectors.bounded import Answered, send
 
 SIGNATURE_HEADER = "X-Aegis-Signature"
 _LONGEST_ANSWER = 64 * 1024
@@ -44,7 +42,15 @@ class WebhookConnector:
         where = urlsplit(url)
         local = where.scheme == "http" and where.hostname in ("127.0.0.1", "localhost", "::1")
         if not (where.hostname and (where.scheme == "https" or local)):
-            raise SettingsError(f"webhook_url: {url!r} is neither https nor on this machine")
+            # Its path may be a secret.
+            shown = clean(f"{where.scheme or 'no scheme'}://{where.hostname or ''}")
+            raise SettingsError(f"url (webhook_url): the webhook at {shown} is neither https nor on this machine")
+        if where.username or where.password:
+            raise SettingsError(
+                "url (webhook_url): no name or password in the address, please: give a secret, which signs"
+            )
+        if timeout_s <= 0:
+            raise SettingsError("timeout_s is in seconds, and more than 0")
         if secret is not None and not secret.strip():
             raise SettingsError("secret is empty: leave it out, or give one")
         self._url, self._secret, self._timeout = url, secret, timeout_s
@@ -80,25 +86,28 @@ class WebhookConnector:
         if self._secret:
             headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
         try:
-            response = httpx.post(
-                self._url, content=body, headers=headers, timeout=self._timeout, follow_redirects=False, trust_env=False
+            answer = send(
+                "POST", self._url, content=body, headers=headers, timeout_s=self._timeout, longest=_LONGEST_ANSWER
             )
-        except httpx.TransportError as error:
-            hidden = (self._secret or "", self._url)
-            raise TransientConnectorError(
-                f"the webhook did not answer: {type(error).__name__}: {clean(error, hidden)}"
-            ) from error
-        return self._read_answer(response)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            said = f"{type(error).__name__}: {clean(error, self._hidden())}"
+            raise TransientConnectorError(f"the webhook did not answer: {said}") from None
+        return self._read_answer(answer)
 
-    def _read_answer(self, response: httpx.Response) -> str:
+    def _hidden(self) -> tuple[str, ...]:
+        """The secret and the address, whole and its parts that may be one."""
+        where = urlsplit(self._url)
+        return (self._secret or "", self._url, *(part for part in (where.path, where.query) if len(part) > 1))
+
+    def _read_answer(self, response: Answered) -> str:
         """The id; a receiver that says no is not quoted where it might quote the secret."""
-        hidden = (self._secret or "", self._url)
-        if response.status_code in (404, 410):
-            raise ConnectorError(f"the webhook answered {response.status_code}: nothing is at its address")
-        raise_for(response.status_code, response.text[:_LONGEST_ANSWER], "the webhook", secrets=hidden)
+        hidden = self._hidden()
+        if response.status in (404, 410):
+            raise ConnectorError(f"the webhook answered {response.status}: nothing is at its address")
+        raise_for(response.status, response.text, "the webhook", secrets=hidden)
         try:
-            answer = response.json()
-        except ValueError:
+            answer = json.loads(response.content)
+        except (ValueError, RecursionError):
             return ""
         identity = answer.get("id") if isinstance(answer, dict) else None
         return clean(identity, hidden) if isinstance(identity, str | int) and not isinstance(identity, bool) else ""
