@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aegis_agents.asking import Asking
 from aegis_agents.assembly import open_context, open_store, open_write_path
 from aegis_agents.cases import build_case, shadow_id
 from aegis_agents.context import Context
 from aegis_agents.errors import InputError, IntelError
 from aegis_agents.feeding import open_syncer
+from aegis_agents.identity import Token
 from aegis_agents.once import opened_once
 from aegis_agents.pinned import pinned
 from aegis_agents.reading import Alert, read_alert
 from aegis_agents.records import Case, Incident
 from aegis_agents.recovering import is_shadow
-from aegis_agents.reviewing import Reviewing
 from aegis_agents.settings import Settings, load_settings
 from aegis_agents.tools.owners import UNDER_WAY, this_process
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 AGENTS = ("triage", "intel", "reasoning", "approval")
 
 
-class Aegis(Reviewing):
+class Aegis(Asking):
     """Investigates alerts; see README for the five-line start.
 
     Without arguments it uses the embedded defaults: no network, no key, state under
@@ -176,9 +177,7 @@ class Aegis(Reviewing):
         """What fetches the feeds of threat intelligence (see `feeding.open_syncer`)."""
         return open_syncer(self.settings, self.context, feeds)
 
-    def confirm(
-        self, incident_id: str, verdict: FinalVerdict, *, by: str | None = None, token: str | None = None
-    ) -> None:
+    def confirm(self, incident_id: str, verdict: FinalVerdict, *, by: str | None = None, token: Token = None) -> None:
         """Say what an incident really was; similar ones are judged with that from now on.
 
         What was decided against it counts as wrong, and costs what its cell has earned.

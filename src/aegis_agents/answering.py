@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aegis_agents.errors import ActionError, AlreadyDecided, ConnectorError, InputError, TransientConnectorError
-from aegis_agents.identity import identify, said_name
+from aegis_agents.identity import Token, identify, said_name
 from aegis_agents.records import AEGIS, ActionReport, Principal, Role
 from aegis_agents.recovering import Recovering
 
@@ -43,13 +43,13 @@ class Answering(Recovering):
     def _mistaken(self, action_id: str, source: AnswerSource, who: Principal, note: str = "") -> Any:
         """A person says that this was wrong."""
 
-    def _who(self, role: Role, by: str | None, token: str | None) -> Principal:
+    def _who(self, role: Role, by: str | None, token: Token) -> Principal:
         own = self.settings.token
         given = token or (own.get_secret_value() if own else None)
         return identify(self.store, role, by=by, token=given, token_needed=self.settings.require_token)
 
     def add_token(
-        self, name: str, roles: Collection[Role], *, valid_for: timedelta = timedelta(days=90), token: str | None = None
+        self, name: str, roles: Collection[Role], *, valid_for: timedelta = timedelta(days=90), token: Token = None
     ) -> str:
         """Make a token for a person and answer it, once. Needs the role admin. Raises InputError."""
         said_name(name, "name")
@@ -57,11 +57,11 @@ class Answering(Recovering):
             raise InputError("is too long", field="valid_for", fix=f"at most {LONGEST_TOKEN.days} days")
         return self.store.add_token(name, roles, self._admin(token), valid_for=valid_for)
 
-    def revoke_token(self, token_id: str, *, token: str | None = None) -> None:
+    def revoke_token(self, token_id: str, *, token: Token = None) -> None:
         """End a token at once. Needs the role admin. Raises InputError if there is none with this id."""
         self.store.revoke_token(token_id, self._admin(token))
 
-    def _admin(self, token: str | None) -> Principal:
+    def _admin(self, token: Token) -> Principal:
         """Who administers. Where a token is needed, the first one is made by the account that runs Aegis."""
         if self.settings.require_token and not any("admin" in row.roles.split() for row in self.store.tokens()):
             return identify(self.store, "admin", by=None, token=None, token_needed=False)
@@ -73,9 +73,7 @@ class Answering(Recovering):
         """Actions that wait for a person, oldest first."""
         return self.store.pending()
 
-    def approve(
-        self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
-    ) -> ActionReport:
+    def approve(self, action_id: str, *, by: str | None = None, reason: str = "", token: Token = None) -> ActionReport:
         """Approve a waiting action; it is done at once unless policy asks for another person.
 
         The gate looks again, since much may have changed. Raises UnknownAction, AlreadyDecided,
@@ -125,9 +123,7 @@ class Answering(Recovering):
         if self.settings.mode == "shadow":
             raise ActionError(f"nothing is {what} in shadow: it touches nothing; answer in the mode live")
 
-    def deny(
-        self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
-    ) -> ActionReport:
+    def deny(self, action_id: str, *, by: str | None = None, reason: str = "", token: Token = None) -> ActionReport:
         """Deny a waiting action. Raises UnknownAction or AlreadyDecided."""
         reason = _said_why(reason)
         who = self._who("approver", by, token)
@@ -136,7 +132,7 @@ class Answering(Recovering):
         return self._resume(row, approved=False)
 
     def undo(
-        self, action_id: str, *, by: str | None = None, wrong: bool = False, reason: str = "", token: str | None = None
+        self, action_id: str, *, by: str | None = None, wrong: bool = False, reason: str = "", token: Token = None
     ) -> ActionReport:
         """Take an action back; `wrong` says that it should not have been done, which costs what its cell has earned.
 
@@ -160,9 +156,7 @@ class Answering(Recovering):
 
     # time
 
-    def keep(
-        self, action_id: str, *, by: str | None = None, reason: str = "", token: str | None = None
-    ) -> ActionReport:
+    def keep(self, action_id: str, *, by: str | None = None, reason: str = "", token: Token = None) -> ActionReport:
         """Let an action stay that would lift itself. Raises UnknownAction, ActionError if it is not in effect."""
         reason = _said_why(reason)
         who = self._who("operator", by, token)

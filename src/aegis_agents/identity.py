@@ -1,10 +1,11 @@
-"""Who is asking: the operating system's account, or the holder of a token."""
+"""Who is asking: the operating system's account, the holder of a token, or somebody the server has authenticated."""
 
 from __future__ import annotations
 
 import os
 import socket
 import unicodedata
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aegis_agents.errors import IdentityError, InputError
@@ -13,6 +14,8 @@ from aegis_agents.records import ROLES, Principal, Role
 if TYPE_CHECKING:
     from aegis_agents.ledger import Store
 
+Token = str | Principal | None
+"""What a method takes to know who asks: a token, or the Principal that a server around Aegis has authenticated."""
 MOST_SAID = 200
 """Characters of a name that somebody types."""
 
@@ -36,15 +39,15 @@ def os_account(said: str = "") -> Principal:
     return Principal(name=name, method="os_account", roles=frozenset(ROLES), said=said.strip(), detail=detail)
 
 
-def identify(store: Store, role: Role, *, by: str | None, token: str | None, token_needed: bool) -> Principal:
+def identify(store: Store, role: Role, *, by: str | None, token: Token, token_needed: bool) -> Principal:
     """Who is asking, and that they may.
 
-    With a `token` its holder; `by` may then only repeat the holder's name. Without one the account of
-    this process, `by` being kept as what was said. Raises IdentityError, InputError for a `by` that is no name.
+    With a `token` its holder; `by` may then only repeat the holder's name. A Principal is believed, but for a
+    token that has ended since. Without one the account of this process, `by` being kept as what was said. Raises IdentityError, InputError for a `by` that is no name.
     """
     by = said_name(by)
     if token:
-        who = store.authenticate(token)
+        who = _still(store, token) if isinstance(token, Principal) else store.authenticate(token)
         if by and one_form(by).casefold() != one_form(who.name).casefold():
             raise IdentityError(f"by: this token is {who.name}'s, not {by}'s; leave `by` out")
     elif token_needed:
@@ -54,6 +57,17 @@ def identify(store: Store, role: Role, *, by: str | None, token: str | None, tok
     if role not in who.roles:
         raise IdentityError(f"{who.id} is no {role}: it has {', '.join(sorted(who.roles)) or 'no role'}")
     return who.model_copy(update={"name": one_form(who.name)})
+
+
+def _still(store: Store, who: Principal) -> Principal:
+    """Somebody who was authenticated before, unless their token was revoked or has expired. Raises IdentityError."""
+    if who.method == "token":
+        token_id, now = who.detail.removeprefix("token "), datetime.now(UTC)
+        if not any(t.token_id == token_id and t.revoked_at is None and t.expires_at > now for t in store.tokens()):
+            raise IdentityError("token: it is not known, has expired or was revoked")
+    elif who.method != "oidc":
+        raise IdentityError(f"token: {who.id} is nobody that a server can vouch for")
+    return who
 
 
 def said_name(by: str | None, field: str = "by") -> str:

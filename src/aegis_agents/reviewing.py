@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aegis_agents.answering import Answering
 from aegis_agents.errors import ActionError, AlreadyDecided, IdentityError, InputError
+from aegis_agents.identity import Token
 from aegis_agents.once import opened_once
 from aegis_agents.records import AEGIS, AUTONOMY_LEVELS, CATALOGUE, Autonomy, Principal
 from aegis_agents.records.base import Record
@@ -52,7 +53,7 @@ class Reviewing(Answering):
 
     # reviewing
 
-    def reviews(self, limit: int = 1, *, by: str | None = None, token: str | None = None) -> list[ReviewItem]:
+    def reviews(self, limit: int = 1, *, by: str | None = None, token: Token = None) -> list[ReviewItem]:
         """What this person should review next: first what was offered and not answered, then by lot.
 
         Each offer is a ledger entry, and a cell is promoted only when every offer of it was answered: what is hard
@@ -92,7 +93,7 @@ class Reviewing(Answering):
 
     def review(
         self, action_id: str, *, correct: bool | None, verdict: str | None = None, by: str | None = None,
-        note: str = "", token: str | None = None,
+        note: str = "", token: Token = None,
     ) -> ReviewResult:  # fmt: skip
         """Say whether it would have been right to do this without asking anybody; None if the facts don't tell.
 
@@ -153,7 +154,7 @@ class Reviewing(Answering):
                 rows.append(AutonomyRow(cell=f"{name}/{tier}", level=level, source=source, **shown))  # type: ignore[arg-type]
         return rows
 
-    def demote(self, cell: str, *, by: str | None = None, reason: str, token: str | None = None) -> int:
+    def demote(self, cell: str, *, by: str | None = None, reason: str, token: Token = None) -> int:
         """Take back what a cell has earned, at once; answers the ledger entry. It needs fresh evidence then.
 
         Raises IdentityError, InputError for an unknown cell, ActionError where nothing was earned.

@@ -16,12 +16,13 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.records import Autonomy
+from aegis_agents.settings_server import ServerSettings
 
 
 class Settings(BaseSettings):
     """Every setting of Aegis. Unknown ones are an error."""
 
-    model_config = SettingsConfigDict(env_prefix="AEGIS_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="AEGIS_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     home: Path = Field(default_factory=lambda: user_data_path("aegis"))
     """Where state lives: aegis.sqlite, checkpoints.sqlite, intel/, outbox."""
@@ -118,6 +119,8 @@ class Settings(BaseSettings):
     """A TOML file that names the systems that act (docs/connectors.md)."""
     connector_secrets: dict[str, SecretStr] = {}
     """Secrets of connectors that should not stand in that file, as "name.parameter"."""
+    server: ServerSettings = ServerSettings()
+    """Where `aegis serve` listens, who may come in and whom it tells (docs/api.md)."""
     nftables: bool = False
     """Block addresses with this host's nftables (needs root)."""
     nftables_never: tuple[str, ...] = ()

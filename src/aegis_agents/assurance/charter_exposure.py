@@ -51,6 +51,8 @@ def _roles(aegis: Aegis) -> Iterator[Line]:
     held = Counter(role for token in in_force for role in token.roles.split())
     pending = len(aegis.pending())
     could = {
+        "viewer": "read every case, the ledger and the queue of this tenant",
+        "analyst": "hand in alerts of their own making, and so have done what Aegis does alone; read as a viewer",
         "approver": f"approve what waits ({pending} now), at most {limits.most_per_hour} contain and destroy actions "
         "an hour; not alone where two persons are needed, and nothing that policy forbids outright",
         "operator": "take back what is in effect and can be undone, and keep what would lift itself",

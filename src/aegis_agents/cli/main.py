@@ -17,6 +17,7 @@ from rich.console import Console
 
 from aegis_agents._version import __version__
 from aegis_agents.cli.argument_help import keep_argument_help
+from aegis_agents.cli.ask import ask
 from aegis_agents.cli.charter import print_charter
 from aegis_agents.cli.connectors import connectors_app
 from aegis_agents.cli.evaluate import evaluate_model
@@ -27,6 +28,7 @@ from aegis_agents.cli.people import add_commands
 from aegis_agents.cli.redteam import redteam
 from aegis_agents.cli.report import report
 from aegis_agents.cli.review import autonomy_app, review_app
+from aegis_agents.cli.serve import serve
 from aegis_agents.cli.simulate import backtest, simulate
 from aegis_agents.cli.spoken import JsonFlag, SettingsFile, a_number, open_aegis, say, spoken_errors
 from aegis_agents.cli.train import train_app
@@ -46,6 +48,8 @@ app.add_typer(review_app, name="review")
 app.add_typer(autonomy_app, name="autonomy")
 app.add_typer(connectors_app, name="connectors")
 add_commands(app)
+app.command()(ask)
+app.command()(serve)
 
 
 @app.callback(invoke_without_command=True)

@@ -157,7 +157,10 @@ def _expire(aegis: Aegis) -> None:
 def add_token(
     name: Annotated[str, typer.Argument(help="Whose: a person, not a team. All tokens of one name are one person.")],
     roles: Annotated[
-        list[str], typer.Option("--role", help="approver, operator, reviewer, admin; may be given several times.")
+        list[str],
+        typer.Option(
+            "--role", help="viewer, analyst, approver, operator, reviewer, admin; may be given several times."
+        ),
     ],
     days: Annotated[
         float, typer.Option("--days", min=0.01, max=3650, callback=a_number, help="How long it holds.")

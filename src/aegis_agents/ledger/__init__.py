@@ -3,8 +3,8 @@
 Read in this order: rows, store (the Protocol that everything else relies on), ids, schema, database. Then the
 ledger: links (what is hashed), files, notes and signing (checkpoints), checking (is it whole), export, removed and
 archive (what retention leaves), migrate. Then the store, each module adding its part: checkpoints, chain,
-principals, intake, leases, usage, journal, timers, retention, sqlite; for several machines postgres_connection,
-postgres_text, postgres_guards, postgres. Last opening, which chooses between the two.
+principals, intake, leases, usage, journal, timers, retention, queue, sqlite; for several machines postgres_connection,
+postgres_text, postgres_guards, postgres. Last opening, which chooses between the two, and served, what an HTTP server keeps beside it.
 """
 
 from aegis_agents.ledger.export import check_export

@@ -17,7 +17,7 @@ from aegis_agents.ledger.database import Database, Read, Row
 from aegis_agents.ledger.postgres_connection import DEFAULT_SCHEMA, Address, load_psycopg
 from aegis_agents.ledger.postgres_guards import POSTGRES_GUARDS, standing
 from aegis_agents.ledger.postgres_text import escape, make_rows, translate
-from aegis_agents.ledger.retention import RetentionTable
+from aegis_agents.ledger.queue import QueueTable
 from aegis_agents.ledger.schema import tables
 from aegis_agents.ledger.signing import Signer
 
@@ -167,7 +167,7 @@ class PostgresDatabase(Database):
         self._db.close()
 
 
-class PostgresStore(RetentionTable, PostgresDatabase):
+class PostgresStore(QueueTable, PostgresDatabase):
     """The Store in a schema of a PostgreSQL database.
 
     `url` is "postgresql://user@host/name" (anything that libpq takes, a password included), `anchor` the file

@@ -193,6 +193,13 @@ class LedgerEntry(Record):
     prev: str
     hash: str
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        shown = [self.model_dump(mode="json")]
+        return {"text/html": display.notebook(display.ledger_html(shown)), "text/plain": display.ledger_text(shown)}
+
 
 class Verification(Record):
     """A ledger found whole: how many entries, and the hash of the last.
@@ -214,6 +221,16 @@ class Verification(Record):
     def unsigned(self) -> int:
         """Entries that no checkpoint covers yet: whoever holds the database could still change them unseen."""
         return self.entries - self.signed
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        shown = self.model_dump(mode="json")
+        return {
+            "text/html": display.notebook(display.verification_html(shown)),
+            "text/plain": display.verification_text(shown),
+        }
 
 
 class Pruned(Record):

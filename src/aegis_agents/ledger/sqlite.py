@@ -14,7 +14,7 @@ from aegis_agents.errors import LedgerError, StoreError
 from aegis_agents.ledger.anchor import AnchorFile
 from aegis_agents.ledger.chain import utc_now
 from aegis_agents.ledger.database import Database, Read, Row
-from aegis_agents.ledger.retention import RetentionTable
+from aegis_agents.ledger.queue import QueueTable
 from aegis_agents.ledger.schema import SQLITE_GUARDS, tables
 from aegis_agents.ledger.signing import Signer
 
@@ -117,7 +117,7 @@ class SqliteDatabase(Database):
         self._db.close()
 
 
-class SqliteStore(RetentionTable, SqliteDatabase):
+class SqliteStore(QueueTable, SqliteDatabase):
     """The Store in one file, `aegis.sqlite`; several threads and processes may use it at once.
 
     `path` is the file (made if missing, with its folder), `busy_timeout_s` how long to wait for another

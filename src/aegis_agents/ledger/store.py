@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from aegis_agents.ledger.rows import (
     Begun,
@@ -20,7 +20,10 @@ from aegis_agents.ledger.rows import (
     Usage,
     Verification,
 )
-from aegis_agents.records import ActionName, Case, Decision, Incident, Principal, ProposedAction, Role, Target
+from aegis_agents.records import ActionName, Case, Decision, Incident, Principal, ProposedAction, Role, Target, Verdict
+
+if TYPE_CHECKING:
+    from aegis_agents.ledger.queue import QueuePage, QueueState
 
 Settled = Literal["executed", "failed", "unconfirmed", "undone", "expired", "recommended"]
 """What an action can be settled as."""
@@ -92,6 +95,20 @@ class Store(Protocol):
 
     def unfinished(self) -> list[IntakeRow]:
         """Taken in but without a case, oldest first: what a crash left to be decided."""
+        ...
+
+    def queue(
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        verdict: Verdict | None = None,
+        state: QueueState | None = None,
+    ) -> QueuePage:
+        """A page of incidents, newest first: at most `limit` (1 to 500) after the cursor `after` of the page before.
+
+        Raises InputError.
+        """
         ...
 
     def outdated_cases(self) -> list[str]:

@@ -1,4 +1,6 @@
-"""Intelligence as DataFrames, one function for each thing that a person looks at.
+"""What Aegis knows and did as DataFrames, one function for each thing that a person looks at.
+
+Intelligence is here; cases, evidence, actions, facts, entities and the ledger are in `case_frames`, under the same name.
 
 Columns and their dtypes are the same whatever comes in, so that frames can be joined and an empty one does not
 break a notebook: text is `string`, times are `datetime64[ns, UTC]`, what is not known is missing. Read-only: a
@@ -10,7 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.errors import InputError
+from aegis_agents.notebook.case_frames import (
+    ACTIONS,
+    CASES,
+    ENTITIES,
+    EVIDENCE,
+    FACTS,
+    LEDGER,
+    actions,
+    cases,
+    entities,
+    evidence,
+    facts,
+    ledger,
+)
+from aegis_agents.notebook.framing import COUNT, FLAG, NUMBER, TEXT, TIME, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,37 +36,41 @@ if TYPE_CHECKING:
     from aegis_agents.records import Case, Passage
     from aegis_agents.tools.indicator_report import IndicatorReport
 
-_TEXT, _NUMBER, _COUNT, _FLAG, _TIME = "string", "float64", "Int64", "boolean", "datetime64[ns, UTC]"
+__all__ = [
+    "ACTIONS", "CASES", "DIFF", "ENTITIES", "EVIDENCE", "FACTS", "FEEDS", "INDICATORS", "LEDGER", "PASSAGES",
+    "TECHNIQUES", "actions", "cases", "diff", "entities", "evidence", "facts", "feeds", "indicators", "ledger",
+    "passages", "techniques",
+]  # fmt: skip
 
 PASSAGES: Mapping[str, str] = {
-    "source": _TEXT, "id": _TEXT, "title": _TEXT, "text": _TEXT, "score": _NUMBER, "technique": _TEXT, "feed": _TEXT,
-    "owner": _TEXT, "trust": _NUMBER, "tlp": _TEXT, "observed_at": _TIME, "fetched_at": _TIME, "valid_until": _TIME,
-    "licence": _TEXT, "signer": _TEXT, "sha256": _TEXT, "snapshot": _TEXT,
+    "source": TEXT, "id": TEXT, "title": TEXT, "text": TEXT, "score": NUMBER, "technique": TEXT, "feed": TEXT,
+    "owner": TEXT, "trust": NUMBER, "tlp": TEXT, "observed_at": TIME, "fetched_at": TIME, "valid_until": TIME,
+    "licence": TEXT, "signer": TEXT, "sha256": TEXT, "snapshot": TEXT,
 }  # fmt: skip
 """Columns of `passages`."""
 
 INDICATORS: Mapping[str, str] = {
-    "value": _TEXT, "kind": _TEXT, "status": _TEXT, "established": _FLAG, "log_odds": _NUMBER, "warnings": _TEXT,
-    "reported": _TEXT, "feed": _TEXT, "owner": _TEXT, "trust": _NUMBER, "tlp": _TEXT, "title": _TEXT,
-    "current": _FLAG, "counts": _FLAG, "last_seen": _TIME, "fetched_at": _TIME, "valid_until": _TIME, "snapshot": _TEXT,
+    "value": TEXT, "kind": TEXT, "status": TEXT, "established": FLAG, "log_odds": NUMBER, "warnings": TEXT,
+    "reported": TEXT, "feed": TEXT, "owner": TEXT, "trust": NUMBER, "tlp": TEXT, "title": TEXT,
+    "current": FLAG, "counts": FLAG, "last_seen": TIME, "fetched_at": TIME, "valid_until": TIME, "snapshot": TEXT,
 }  # fmt: skip
 """Columns of `indicators`."""
 
 TECHNIQUES: Mapping[str, str] = {
-    "technique": _TEXT, "rank": _COUNT, "title": _TEXT, "score": _NUMBER, "snapshot": _TEXT, "incident_id": _TEXT,
-    "verdict": _TEXT,
+    "technique": TEXT, "rank": COUNT, "title": TEXT, "score": NUMBER, "snapshot": TEXT, "incident_id": TEXT,
+    "verdict": TEXT,
 }  # fmt: skip
 """Columns of `techniques`."""
 
 DIFF: Mapping[str, str] = {
-    "kind": _TEXT, "corpus": _TEXT, "id": _TEXT, "title": _TEXT, "feed": _TEXT, "before": _TEXT, "after": _TEXT,
+    "kind": TEXT, "corpus": TEXT, "id": TEXT, "title": TEXT, "feed": TEXT, "before": TEXT, "after": TEXT,
 }  # fmt: skip
 """Columns of `diff`."""
 
 FEEDS: Mapping[str, str] = {
-    "feed": _TEXT, "kind": _TEXT, "owner": _TEXT, "trust": _TEXT, "tlp": _TEXT, "documents": _COUNT,
-    "quarantined": _COUNT, "version": _TEXT, "last_tried": _TIME, "last_good": _TIME, "stale_seconds": _NUMBER,
-    "overdue": _FLAG, "error": _TEXT, "snapshot": _TEXT,
+    "feed": TEXT, "kind": TEXT, "owner": TEXT, "trust": TEXT, "tlp": TEXT, "documents": COUNT,
+    "quarantined": COUNT, "version": TEXT, "last_tried": TIME, "last_good": TIME, "stale_seconds": NUMBER,
+    "overdue": FLAG, "error": TEXT, "snapshot": TEXT,
 }  # fmt: skip
 """Columns of `feeds`."""
 
@@ -60,7 +80,7 @@ def passages(found: Iterable[Passage]) -> pd.DataFrame:
 
     Columns: PASSAGES. `score` and `trust` are 0 to 1; `source` is the corpus.
     """
-    return _frame((p.model_dump(include=set(PASSAGES)) for p in found), PASSAGES)
+    return frame((p.model_dump(include=set(PASSAGES)) for p in found), PASSAGES)
 
 
 def indicators(reports: Iterable[IndicatorReport]) -> pd.DataFrame:
@@ -79,7 +99,7 @@ def indicators(reports: Iterable[IndicatorReport]) -> pd.DataFrame:
             rows.append(of_value | source.model_dump(exclude={"indicator"}) | {"reported": source.indicator})
         if not report.sources:
             rows.append(of_value)
-    return _frame(rows, INDICATORS)
+    return frame(rows, INDICATORS)
 
 
 def techniques(case: Case) -> pd.DataFrame:
@@ -97,7 +117,7 @@ def techniques(case: Case) -> pd.DataFrame:
         if (passage := cited.get(technique)) is not None:
             row |= {"title": passage.title, "score": passage.score, "snapshot": passage.snapshot}
         rows.append(row)
-    return _frame(rows, TECHNIQUES)
+    return frame(rows, TECHNIQUES)
 
 
 def diff(differences: Iterable[Difference]) -> pd.DataFrame:
@@ -105,7 +125,7 @@ def diff(differences: Iterable[Difference]) -> pd.DataFrame:
 
     Columns: DIFF. `kind` is added, removed or changed; `before` and `after` are SHA-256 of what the document says.
     """
-    return _frame((d.model_dump() for d in differences), DIFF)
+    return frame((d.model_dump() for d in differences), DIFF)
 
 
 def feeds(statuses: Iterable[FeedStatus]) -> pd.DataFrame:
@@ -113,18 +133,4 @@ def feeds(statuses: Iterable[FeedStatus]) -> pd.DataFrame:
 
     Columns: FEEDS. `trust` is high, medium or low; `stale_seconds` is missing for a feed that never succeeded.
     """
-    return _frame((s.model_dump() for s in statuses), FEEDS)
-
-
-def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Rows as a frame of exactly these columns; what a row lacks is missing."""
-    try:
-        import pandas as pd
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{error.name} is not installed", field="notebook", fix='pip install "aegis-soc-agents[notebook]"'
-        ) from error
-    known = list(rows)
-    return pd.DataFrame(
-        {name: pd.Series([row.get(name) for row in known], dtype=dtype) for name, dtype in columns.items()}
-    )
+    return frame((s.model_dump() for s in statuses), FEEDS)

@@ -107,3 +107,10 @@ class ActionReport(Record):
     reversible: bool
     by: str | None = None
     detail: str = ""
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        shown = [self.model_dump(mode="json")]
+        return {"text/html": display.notebook(display.actions_html(shown)), "text/plain": display.actions_text(shown)}

@@ -38,3 +38,11 @@ class Case(Record):
     def to_dict(self) -> dict[str, Any]:
         """The case as JSON-safe values, without the incident's own facts."""
         return self.model_dump(mode="json", exclude={"incident"})
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        case = self.to_dict()
+        incident = self.incident.model_dump(mode="json") if self.incident else None
+        return {"text/html": display.notebook(display.case_html(case, incident)), "text/plain": display.case_text(case)}

@@ -96,3 +96,10 @@ class Incident(Record):
     def has_entity(self, kind: str, value: str) -> bool:
         """Whether the incident itself names this entity (targets may come from nowhere else)."""
         return any(e.kind == kind and e.value == value for e in self.entities)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        shown = self.model_dump(mode="json")
+        return {"text/html": display.notebook(display.incident_html(shown)), "text/plain": display.incident_text(shown)}

@@ -88,6 +88,13 @@ class FactEvidence(Record):
     weight: float
     trust: Trust
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        shown = [self.model_dump(mode="json")]
+        return {"text/html": display.notebook(display.evidence_html(shown)), "text/plain": display.evidence_text(shown)}
+
 
 class PassageEvidence(Record):
     """A passage of intelligence that was used, with the feed that brought it, and its trust and TLP marking."""
@@ -101,6 +108,13 @@ class PassageEvidence(Record):
     feed: str = ""
     trust: float = 1.0
     tlp: str = "clear"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """How notebooks show it: HTML, and text where there is none."""
+        from aegis_agents import display
+
+        shown = [self.model_dump(mode="json")]
+        return {"text/html": display.notebook(display.passages_html(shown)), "text/plain": display.evidence_text(shown)}
 
 
 Evidence = FactEvidence | PassageEvidence

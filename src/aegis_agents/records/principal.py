@@ -6,22 +6,22 @@ from typing import Literal
 
 from aegis_agents.records.base import Record
 
-Role = Literal["approver", "operator", "reviewer", "admin"]
-"""approver: answers what waits; operator: takes actions back, keeps them, releases the kill switch;
+Role = Literal["viewer", "analyst", "approver", "operator", "reviewer", "admin"]
+"""viewer: reads; analyst: hands in alerts and asks; approver: answers what waits; operator: takes actions back, keeps them, releases the kill switch;
 reviewer: says what was right; admin: hands out tokens, changes what was earned, removes old entries."""
 
-ROLES: tuple[Role, ...] = ("approver", "operator", "reviewer", "admin")
+ROLES: tuple[Role, ...] = ("viewer", "analyst", "approver", "operator", "reviewer", "admin")
 
 
 class Principal(Record):
     """An authenticated person, or Aegis itself.
 
-    `name` is the account's or the token's, `said` what was typed besides, which nothing vouches
+    `name` is the account's, the token's or the identity provider's, `said` what was typed besides, which nothing vouches
     for. `detail` says how it was established ("uid 1000 on soc-1", "token 4f2a...").
     """
 
     name: str
-    method: Literal["os_account", "token", "aegis"]
+    method: Literal["os_account", "token", "oidc", "aegis"]
     roles: frozenset[Role] = frozenset()
     said: str = ""
     detail: str = ""

@@ -1,0 +1,121 @@
+"""What the assistant's graph works with: parts that read, and nothing that writes.
+
+The store is wrapped so that the methods which change something do not exist on it; there is no write path, and a gate's
+answer comes as a dry decision. What no node can reach, no text in an alert can talk it into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aegis_agents.errors import UnknownAction
+from aegis_agents.gate import redact
+from aegis_agents.ledger import IntakeRow, JournalRow, LedgerEntry, Store
+from aegis_agents.records import ActionName, Case, Decision, Target
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.tools import BaseTool
+
+    from aegis_agents.assistant.names import IntelNames
+    from aegis_agents.assistant.route import Router
+    from aegis_agents.assistant.shelf import Shelf
+    from aegis_agents.intel import Intel
+    from aegis_agents.model import IncidentModel
+
+
+class ReadStore(Protocol):
+    """The reading half of the store (see `ledger.Store`)."""
+
+    def case(self, incident_id: str) -> Case | None:
+        """The latest case, None while there is none."""
+        ...
+
+    def intake(self, incident_id: str) -> IntakeRow | None:
+        """The incident as it was taken in."""
+        ...
+
+    def action(self, action_id: str) -> JournalRow:
+        """One row. Raises UnknownAction."""
+        ...
+
+    def actions(self, incident_id: str) -> list[JournalRow]:
+        """All actions of an incident."""
+        ...
+
+    def pending(self) -> list[JournalRow]:
+        """What waits for a person."""
+        ...
+
+    def timers(self) -> list[JournalRow]:
+        """What will lift itself."""
+        ...
+
+    def entries(
+        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
+    ) -> Sequence[LedgerEntry]:
+        """Entries of the ledger, in order."""
+        ...
+
+
+class ReadOnly:
+    """A store of which only the reading half can be reached."""
+
+    def __init__(self, store: Store) -> None:
+        self.case, self.intake = store.case, store.intake
+        self.action, self.actions = store.action, store.actions
+        self.pending, self.timers, self.entries = store.pending, store.timers, store.entries
+
+
+def utc_now() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a question is answered from.
+
+    `dry` asks the gate about an action and writes nothing; `autonomy` and `standings` answer rows as the façade's
+    `autonomy_in_force` and `standings` do, None where nobody gave them. `tools` are the look-ups; each only reads.
+    """
+
+    store: ReadStore
+    shelf: Shelf
+    router: Router
+    names: IntelNames
+    model: IncidentModel
+    intel: Intel | None
+    dry: Callable[[str, ActionName, Target], Decision]
+    autonomy: Callable[[], Sequence[Any]] | None = None
+    standings: Callable[[], Sequence[Any]] | None = None
+    llm: BaseChatModel | None = None
+    llm_seconds: float = 30.0
+    tools: tuple[BaseTool, ...] = ()
+    now: Callable[[], datetime] = field(default=utc_now)
+
+    def action(self, action_id: str) -> JournalRow | None:
+        """A row of the journal, None if there is none."""
+        try:
+            return self.store.action(action_id)
+        except UnknownAction:
+            return None
+
+
+def shown(value: str, length: int = 160) -> str:
+    """A value of an alert or feed as an answer quotes it: on one line, secrets masked, cut."""
+    return flat(redact(value), length)
+
+
+def flat(value: str, length: int = 160) -> str:
+    """Text on one line, without what can't be printed, cut."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def at(moment: datetime) -> str:
+    """A time as answers say it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

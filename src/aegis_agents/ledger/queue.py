@@ -1,0 +1,140 @@
+"""The queue of incidents, newest first: what a list of cases shows, page by page.
+
+A page goes on after a (time, id) pair and not after a number of rows: incidents that come in meanwhile shift
+nothing, and the thousandth page costs what the first does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic_core import from_json
+
+from aegis_agents.errors import InputError
+from aegis_agents.ledger.database import Database, Row
+from aegis_agents.ledger.retention import RetentionTable
+from aegis_agents.records import VERDICTS, Severity, Verdict
+from aegis_agents.records.base import Record
+
+QueueState = Literal["waiting", "open", "decided"]
+"""waiting: an action waits for a person; open: not decided yet; decided: there is a case."""
+
+MOST_ROWS = 500
+# Inside a JSON string a quotation mark is escaped, so that only the field itself can look like this.
+_OF_VERDICT = {verdict: f'case_json LIKE \'%"verdict":"{verdict}"%\'' for verdict in VERDICTS}
+_OPEN = "finished_at IS NULL"
+_INDEXES = {"intake_queue": "", "intake_queue_open": _OPEN} | {f"intake_queue_{v}": w for v, w in _OF_VERDICT.items()}
+_WAITING = "SELECT incident_id, count(*) AS n FROM journal WHERE state = 'awaiting' GROUP BY incident_id"
+
+
+class QueueRow(Record):
+    """One incident of the queue; without a case yet, its verdict, confidence and severity are None."""
+
+    incident_id: str
+    title: str
+    source: str
+    verdict: Verdict | None
+    confidence: float | None
+    severity: Severity | None
+    at: datetime
+    waiting: int
+    """How many of its actions wait for a person."""
+
+
+class QueuePage(Record):
+    """A page of the queue, and what to ask for the next one with; None at the end."""
+
+    items: tuple[QueueRow, ...]
+    next: str | None
+
+
+class QueueTable(RetentionTable):
+    """The queue's part of the store."""
+
+    def queue(
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        verdict: Verdict | None = None,
+        state: QueueState | None = None,
+    ) -> QueuePage:
+        """A page of the queue; see Store.queue."""
+        return read_queue(self, limit=limit, after=after, verdict=verdict, state=state)
+
+
+def prepare_queue(store: Database) -> None:
+    """Make the indexes that pages are read by, where they are missing: one of all, and one of each kind of page."""
+    with store.transaction():
+        for name, where in _INDEXES.items():
+            only = f" WHERE {where}" if where else ""
+            store._run(f"CREATE INDEX IF NOT EXISTS {name} ON intake(at, incident_id){only}")
+
+
+def read_queue(
+    store: Database,
+    *,
+    limit: int = 50,
+    after: str | None = None,
+    verdict: Verdict | None = None,
+    state: QueueState | None = None,
+) -> QueuePage:
+    """A page of the queue, newest first: at most `limit` incidents after the cursor `after` of the last page.
+
+    `verdict` keeps incidents of that verdict, `state` see QueueState. Raises InputError.
+    """
+    if not 1 <= limit <= MOST_ROWS:
+        raise InputError(f"is {limit}", field="limit", fix=f"ask for 1 to {MOST_ROWS}")
+    where: list[str] = []
+    values: list[Any] = []
+    if after is not None:
+        at, incident_id = _read_cursor(after)
+        where.append("(i.at, i.incident_id) < (?, ?)")
+        values += [at, incident_id]
+    if verdict is not None:
+        if verdict not in VERDICTS:
+            raise InputError(f"{verdict!r} is no verdict", field="verdict", fix=f"one of {', '.join(VERDICTS)}")
+        where.append(_OF_VERDICT[verdict])
+    if state == "waiting":
+        where.append("w.n > 0")
+    elif state is not None:
+        where.append(_OPEN if state == "open" else "finished_at IS NOT NULL")
+    rows = store._rows(
+        f"SELECT i.incident_id AS incident_id, i.at AS at, i.case_json AS case_json,"  # noqa: S608 - words of ours
+        f" CASE WHEN i.case_json IS NULL THEN i.incident END AS incident, coalesce(w.n, 0) AS waiting"
+        f" FROM intake i LEFT JOIN ({_WAITING}) w ON w.incident_id = i.incident_id"
+        f"{' WHERE ' + ' AND '.join(where) if where else ''} ORDER BY i.at DESC, i.incident_id DESC LIMIT ?",
+        [*values, limit + 1],
+    )
+    more = len(rows) > limit
+    shown = rows[:limit]
+    return QueuePage(items=tuple(map(_queue_row, shown)), next=_cursor(shown[-1]) if more else None)
+
+
+def _queue_row(row: Row) -> QueueRow:
+    found = from_json(row["case_json"] or row["incident"])  # an incident has source and title too
+    decided = row["case_json"] is not None
+    return QueueRow(
+        incident_id=row["incident_id"], title=found["title"], source=found["source"],
+        verdict=found["verdict"] if decided else None, confidence=found["confidence"] if decided else None,
+        severity=found["severity"] if decided else None, at=datetime.fromisoformat(row["at"]),
+        waiting=int(row["waiting"]),
+    )  # fmt: skip
+
+
+def _cursor(row: Row) -> str:
+    return base64.urlsafe_b64encode(f"{row['at']}\n{row['incident_id']}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str) -> tuple[str, str]:
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        at, incident_id = decoded.split("\n")
+        datetime.fromisoformat(at)
+    except (binascii.Error, ValueError) as error:
+        fix = "give `next` of the page before, unchanged"
+        raise InputError("is no cursor of this queue", field="cursor", fix=fix) from error
+    return at, incident_id

@@ -1,0 +1,77 @@
+"""Who comes in: counts by address, asks who it is, counts by person. Before a byte of the body is read.
+
+It looks after the API and the figures. Other paths (the console, health) have doors of their own, or none.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aegis_agents.errors import AegisError, IdentityError
+from aegis_agents.server.parts import Parts
+from aegis_agents.server.people import unauthorised
+from aegis_agents.server.problems import problem_of, respond
+from aegis_agents.server.rates import address_of
+
+_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
+
+
+class Doorkeeper:
+    """ASGI middleware; puts the Principal into the request's state."""
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self._app, self._parts = app, parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._let_in(scope)
+        except AegisError as error:
+            await respond(problem_of(error))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _let_in(self, scope: Scope) -> None:
+        parts, path, headers = self._parts, scope["path"], Headers(scope=scope)
+        address = address_of(host_of(scope))
+        parts.rates.address(address)
+        if not path.startswith("/v1/") and (path != "/metrics" or _is_here(scope, headers)):
+            return
+        token = _bearer(headers)
+        try:
+            who = await parts.workroom.read(lambda: parts.people.authenticate(token))
+        except IdentityError as error:
+            parts.rates.failed(address)
+            raise unauthorised(str(error)) from error
+        parts.rates.person(who.id)
+        scope.setdefault("state", {})["principal"] = who
+
+
+def host_of(scope: Scope) -> str:
+    """The address that a request comes from, as the server or a trusted proxy says."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _bearer(headers: Headers) -> str:
+    given = headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise unauthorised("a token is needed: Authorization: Bearer ...")
+    return token.strip()
+
+
+def _is_here(scope: Scope, headers: Headers) -> bool:
+    """Whether it comes from this machine itself, and not through something on it that passes others on."""
+    if any(name in headers for name in _FORWARDED):
+        return False
+    try:
+        return ipaddress.ip_address(host_of(scope)).is_loopback
+    except ValueError:
+        return False
