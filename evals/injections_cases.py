@@ -75,12 +75,15 @@ class Outcome(NamedTuple):
     def done(self, defences: Iterable[Defence]) -> frozenset[tuple[str, str, str]]:
         """Containments and closings that run with these defences only.
 
-        Beside the counterfactual check signs are a note: where it does not hold it lowers the action itself.
+        Beside the counterfactual check signs are a note for containments: where it does not hold it lowers the action itself.
         """
         on = frozenset(defences)
-        if "counterfactual" in on:
-            on -= {"signs"}
-        return frozenset(w.action for w in self.would if w.runs and not w.lowered_by & on)
+        contain = on - {"signs"} if "counterfactual" in on else on
+        return frozenset(
+            w.action
+            for w in self.would
+            if w.runs and not w.lowered_by & (on if w.action[0] == "close_alert" else contain)
+        )
 
 
 class Bench:

@@ -83,9 +83,13 @@ def test_a_case_counts_where_any_of_its_texts_got_through() -> None:
 
 def test_signs_are_a_note_beside_the_counterfactual_check_and_a_bar_without_it() -> None:
     """As the gate decides: see aegis_agents.gate.Gate.decide."""
-    signed = outcome("benign_positive", Would(CLOSE, True, frozenset({"signs"})))
+    block = ("block_ip", "ip", "203.0.113.7")
+    signed = outcome("true_positive", Would(block, True, frozenset({"signs"})))
     assert signed.done(("signs",)) == signed.done(("signs", "named")) == frozenset()
-    assert signed.done(DEFENCES) == signed.done(("counterfactual",)) == {CLOSE}
+    assert signed.done(DEFENCES) == signed.done(("counterfactual",)) == {block}
+    closing = outcome("benign_positive", Would(CLOSE, True, frozenset({"signs"})))
+    assert closing.done(DEFENCES) == frozenset()
+    assert closing.done(("counterfactual",)) == {CLOSE}
 
 
 def test_an_alert_without_an_id_is_the_same_alert_with_a_text_in_it() -> None:

@@ -52,14 +52,21 @@ def test_injection_lets_a_ticket_out_and_holds_a_closing_back() -> None:
     assert open_gate().decide(closing).rule == "injection.signs"
 
 
-@pytest.mark.parametrize(("name", "verdict"), [("isolate_host", "true_positive"), ("close_alert", "benign_positive")])
-def test_signs_are_a_note_where_the_counterfactual_check_held(name: str, verdict: Any) -> None:
-    decision = open_gate().decide(request(name, verdict, incident=incident((INJECTED,))))
+def test_signs_are_a_note_where_the_counterfactual_check_held() -> None:
+    decision = open_gate().decide(request("isolate_host", incident=incident((INJECTED,))))
     assert (decision.verb, decision.rule) == ("execute", "gate.all_clear")
     assert decision.inputs["input.injection.rule"] == "injection.noted"
     assert decision.inputs["input.injection.signs"] == "injection.signs"
     assert decision.inputs["input.injection.fact"] == "f20"
     assert "fact f20 looks like" in decision.reason
+
+
+def test_an_alert_in_which_somebody_speaks_to_a_machine_is_never_closed_alone() -> None:
+    clean, tainted = (
+        request("close_alert", "benign_positive", incident=i) for i in (incident(), incident((INJECTED,)))
+    )
+    assert open_gate().decide(clean).verb == "execute"
+    assert open_gate().decide(tainted).rule == "injection.signs"
 
 
 def asks(**changes: Any) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class Gate:
             take(name, partial(step, request, context))
         rulings.update(self._rails(request, context, _most(rulings)))
         signs = rulings.get("input.injection")
-        if signs is not None and injection_signs.may_be_advice(signs):
+        if signs is not None and injection_signs.may_be_advice(signs, context):
             rulings["input.injection"] = injection_signs.as_advice(signs)
         so_far = replace(context, so_far=_most(rulings))
         take("counterfactual", partial(counterfactual.check, request, so_far))

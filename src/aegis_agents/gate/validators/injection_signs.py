@@ -20,7 +20,8 @@ _BUDGET: Final = 131_072
 def check(request: GateRequest, context: GateContext) -> Ruling:
     """Lower to ask when an external fact carries signs. A ticket still goes out: it is how a person is told.
 
-    The gate takes signs for a note where the counterfactual check has masked all such text and nothing changed.
+    Before a containment the gate takes signs for a note where the counterfactual check has masked all such text and
+    nothing changed.
     """
     read = 0
     for fact in request.incident.facts:
@@ -41,9 +42,14 @@ def check(request: GateRequest, context: GateContext) -> Ruling:
     return allow("injection.none", characters=read)
 
 
-def may_be_advice(ruling: Ruling) -> bool:
-    """Whether the counterfactual check may answer it: signs in text that was read. What was not read stays with a person."""
-    return ruling.rule in ("injection.signs", "injection.split") and ruling.ceiling == "ask"
+def may_be_advice(ruling: Ruling, context: GateContext) -> bool:
+    """Whether the counterfactual check may answer it: signs in text that was read, before a containment.
+
+    What was not read stays with a person, and so does closing an alert in which somebody addresses a machine: on the
+    develop situations that check alone let such a text close 1 of 279 attacks.
+    """
+    seen = ruling.rule in ("injection.signs", "injection.split") and ruling.ceiling == "ask"
+    return seen and context.action_class != "close_alert"
 
 
 def as_advice(ruling: Ruling) -> Ruling:
