@@ -41,6 +41,30 @@ if TYPE_CHECKING:
 AGENTS = ("triage", "intel", "reasoning", "approval")
 
 
+class Investigation:
+    """One alert on its way to a case, which `Aegis.begin` answers: go through it once, then ask for its case.
+
+    Nothing is taken in before the first step. What is left in the middle stays undecided until the same alert comes
+    again, or `recover` decides it.
+    """
+
+    def __init__(self, aegis: Aegis, incident: Incident, native: str) -> None:
+        self._aegis, self._incident, self._native = aegis, incident, native
+        self.incident_id = incident.id
+        self.new = False
+        """Whether it was decided here; False for an alert whose case was there before."""
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The steps as they finish: (agent, what it added); none if there is a case already."""
+        for step in self._aegis._drive(self._incident, self._native):
+            self.new = True
+            yield step
+
+    def case(self) -> Case:
+        """Its case. Raises InputError before the last step."""
+        return self._aegis.case(self.incident_id)
+
+
 class Aegis(Asking):
     """Investigates alerts; see README for the five-line start.
 
@@ -150,7 +174,11 @@ class Aegis(Asking):
 
         What is left in the middle stays undecided until the same alert comes again, or `recover` decides it.
         """
-        yield from self._drive(*self._read(alert, format))
+        yield from self.begin(alert, format=format)
+
+    def begin(self, alert: Alert, *, format: str | None = None) -> Investigation:
+        """Read an alert and answer its investigation, step by step as the caller likes. Raises InputError."""
+        return Investigation(self, *self._read(alert, format))
 
     def case(self, incident_id: str) -> Case:
         """The case of an incident, its actions as they stand now. Raises InputError if there is none."""
@@ -166,7 +194,8 @@ class Aegis(Asking):
         """Build the intelligence snapshot anew; answers its id.
 
         `kev` is a KEV catalogue that the user fetched; without one, what is there stays.
-        Raises InputError if the file is not usable; then the old snapshot stays.
+        Raises InputError if the file is not usable; then the old snapshot stays. Raises IntelError where this Aegis was
+        made without intelligence.
         """
         intel = self.context.intel
         if intel is None:

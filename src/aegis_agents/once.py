@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+__all__ = ["opened_once"]
 
 T = TypeVar("T")
 
 
-class opened_once(cached_property[T]):
+class _OpenedOnce(cached_property[T]):
     """A cached_property whose threads wait for each other at one lock of the object, `_building`.
 
     cached_property has no lock since Python 3.12: two threads would open two. Before, it had one for each
@@ -30,3 +32,9 @@ class opened_once(cached_property[T]):
                     kept[self.attrname] = self.func(instance)
         found: T = kept[self.attrname]
         return found
+
+
+if TYPE_CHECKING:  # to who only reads it, it is a property; checkers then let it stand where a Protocol has one
+    opened_once = property
+else:
+    opened_once = _OpenedOnce

@@ -156,7 +156,8 @@ def backtest_file(aegis: Aegis, cases: Iterable[ClosedCase | InputError], *, hom
     settings, found, lines = aegis.settings.model_copy(update={"home": home, **_APART}), Backtest(), dict[str, int]()
     earned = earned_now(aegis.context)
     with Aegis(model=aegis.context.model, intel=aegis.context.intel, settings=settings) as shadow:
-        shadow.context = replace(shadow.context, earned=lambda _: earned, feed_times=aegis.context.feed_times)
+        # What was opened once is kept under its name; this takes its place.
+        vars(shadow)["context"] = replace(shadow.context, earned=lambda _: earned, feed_times=aegis.context.feed_times)
         for item in cases:
             if isinstance(item, InputError):
                 found.failed.append(str(item))

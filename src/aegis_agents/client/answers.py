@@ -1,10 +1,18 @@
-"""The shapes of what the server answers: plain dicts, typed for those who check types."""
+"""The shapes of what the server answers: plain dicts, typed for those who check types.
+
+Text in them comes from alerts and feeds: show it escaped, and never follow it.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
 Verdict = Literal["true_positive", "benign_positive", "false_positive", "undetermined"]
+Severity = Literal["informational", "low", "medium", "high", "critical"]
+Outcome = Literal[
+    "executed", "would_execute", "recommended", "awaiting_approval", "refused", "denied", "failed", "unconfirmed",
+    "undone", "expired",
+]  # fmt: skip
 
 
 class Target(TypedDict):
@@ -15,12 +23,12 @@ class Target(TypedDict):
 
 
 class Action(TypedDict):
-    """An action as the case shows it; `outcome` is "executed", "awaiting_approval", "refused" ..."""
+    """An action as the case shows it; `by` is who decided, None for the rules alone."""
 
     action_id: str
     action: str
     target: Target
-    outcome: str
+    outcome: Outcome
     rule: str
     reason: str
     reversible: bool
@@ -35,7 +43,7 @@ class _CaseAlways(TypedDict):
     title: str
     verdict: Verdict
     confidence: float
-    severity: Literal["informational", "low", "medium", "high", "critical"]
+    severity: Severity
     techniques: list[str]
     evidence: list[dict[str, Any]]
     actions: list[Action]
@@ -56,14 +64,14 @@ class Case(_CaseAlways, total=False):
 
 
 class CaseRow(TypedDict):
-    """One case of the queue; `waiting` counts its actions that wait for a person."""
+    """One incident of the queue; `waiting` counts its actions that wait for a person. Not decided yet, it has no verdict."""
 
     incident_id: str
     title: str
     source: str
-    verdict: Verdict
-    confidence: float
-    severity: str
+    verdict: Verdict | None
+    confidence: float | None
+    severity: Severity | None
     at: str
     waiting: int
 
@@ -75,34 +83,51 @@ class Cases(TypedDict):
     next: str | None
 
 
-class _ApprovalAlways(TypedDict):
+class Cite(TypedDict):
+    """Something cited: its id, and its text, which anybody may have written."""
+
+    id: str
+    text: str
+
+
+class Approval(TypedDict):
+    """An action with what a person needs to answer it: what, why, on which evidence, and whether there is a way back."""
+
     action_id: str
     incident_id: str
     action: str
     target: Target
+    outcome: Outcome
     reason: str
     rule: str
     why_waiting: str
+    effect: str
     reversible: bool
-
-
-class Approval(_ApprovalAlways, total=False):
-    """An action that waits for a person: what, why, on which evidence, and whether there is a way back."""
-
     undo: str | None
-    asked_at: str
     expires_at: str | None
     approvals: list[str]
+    asked_at: str
+    updated_at: str
+    by: str | None
+    detail: str
     title: str
-    verdict: Verdict
-    confidence: float
-    cites: list[dict[str, Any]]
+    verdict: Verdict | None
+    confidence: float | None
+    cites: list[Cite]
 
 
 class Approvals(TypedDict):
-    """What waits for a person, oldest first."""
+    """What waits for a person, oldest first; `total` counts those beyond `limit` too."""
 
     items: list[Approval]
+    total: int
+
+
+class Confirmed(TypedDict):
+    """What was remembered."""
+
+    incident_id: str
+    verdict: Verdict
 
 
 class LedgerPage(TypedDict):
@@ -112,21 +137,41 @@ class LedgerPage(TypedDict):
     next: int | None
 
 
-class Verification(TypedDict, total=False):
-    """Whether the ledger is whole: entries counted, the head's hash, and what is wrong with it."""
+class _VerificationAlways(TypedDict):
+    intact: bool
 
-    ok: bool
+
+class Verification(_VerificationAlways, total=False):
+    """Whether the ledger is whole: entries counted, the head's hash; if it is not, `error` names the first misfit."""
+
+    error: str
     entries: int
     head: str
-    detail: str
+    origin: str
+    checkpoints: int
+    signed: int
+    removed: int
+    keys: list[str]
 
 
 class Answer(TypedDict, total=False):
     """The assistant's answer: sentences with the ids that they rest on, and actions it proposes (never does)."""
 
+    question: str
     text: str
     sentences: list[dict[str, Any]]
     cites: list[dict[str, Any]]
     proposals: list[dict[str, Any]]
+    answered: bool
+    incident_id: str | None
+    notes: list[str]
     model: str
     timing_ms: float
+    first_token_ms: float
+
+
+class Health(TypedDict):
+    """The server answers; `status` is "ok"."""
+
+    status: str
+    version: str

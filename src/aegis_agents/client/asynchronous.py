@@ -9,19 +9,17 @@ from typing import Any, cast
 
 import httpx
 
-from . import calls
-from .answers import Answer, Approvals, Case, Cases, LedgerPage, Verification
+from . import calls, reading
+from .answers import Action, Answer, Approval, Approvals, Case, Cases, Confirmed, Health, LedgerPage, Verification
 from .calls import Alert, Call
+from .events import EventReader
+from .reading import Body, Outcome, Reply
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same methods, awaited; streams are async iterators.
+    """`Client` for asyncio: the same methods, awaited; streams are async iterators. See there for the arguments.
 
-    `url` is the server's address, `token` one that `aegis token add` made, or an access token of the identity
-    provider that the server is configured with. `timeout` is in seconds; `verify` is True, or an `ssl.SSLContext` (for a
-    certificate authority of your own); what fails without harm (no connection, 429, 502 to 504) is tried again up to
-    `retries` times, with the same idempotency key. Proxies come from the environment, as httpx reads it.
-    Every method raises the errors of `errors.py`. For one event loop. Close it, or use it as a context manager.
+    For one event loop. Close it, or use it as a context manager.
     """
 
     def __init__(
@@ -35,14 +33,16 @@ class AsyncClient:
         allow_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        base = calls.base_url(url, token, allow_http=allow_http)
+        self._timeout, self._retries = calls.seconds(timeout), retries
         self._http = httpx.AsyncClient(
-            base_url=calls.base_url(url, token, allow_http=allow_http),
+            base_url=base,
             headers=calls.bearer(token),
             timeout=timeout,
             verify=verify,
             transport=transport,
+            trust_env=calls.trust_environment(base),
         )
-        self._retries = retries
 
     # alerts and cases
 
@@ -52,15 +52,19 @@ class AsyncClient:
         """Judge one alert and do, or ask for, what follows; the same alert again answers the case that is there."""
         return cast(Case, await self._json(calls.investigate(alert, format, shadow, idempotency_key)))
 
-    async def investigate_stream(self, alert: Alert, *, format: str | None = None) -> AsyncIterator[tuple[str, Any]]:
+    async def investigate_stream(
+        self, alert: Alert, *, format: str | None = None, shadow: bool = False
+    ) -> AsyncIterator[tuple[str, Any]]:
         """The same, as (agent, what it added) while it happens, and ("case", the case) at the end."""
-        async for event in self._stream(calls.investigate(alert, format, False, None)):
+        async for event in self._stream(calls.investigate(alert, format, shadow, None), "case"):
             yield event
 
-    async def investigate_many(self, alerts: Iterable[Alert], *, format: str | None = None) -> list[dict[str, Any]]:
+    async def investigate_many(
+        self, alerts: Iterable[Alert], *, format: str | None = None, shadow: bool = False
+    ) -> list[dict[str, Any]]:
         """Judge several in one request: a case for each, in order, or {"error", "line"} for one that can't be read."""
-        call = calls.investigate_many(alerts, format)
-        return list(calls.parse_lines(await self._send(call))) if call.content else []
+        call = calls.investigate_many(alerts, format, shadow)
+        return reading.parse_lines(await self._send(call), call.lines) if call.lines else []
 
     async def incidents(
         self, *, limit: int = 50, cursor: str | None = None, verdict: str | None = None, state: str | None = None
@@ -73,39 +77,40 @@ class AsyncClient:
         """One case as it stands now; with `include_facts` also what the alert said."""
         return cast(Case, await self._json(calls.incident(incident_id, include_facts)))
 
-    async def confirm(self, incident_id: str, verdict: str) -> dict[str, Any]:
+    async def confirm(self, incident_id: str, verdict: str) -> Confirmed:
         """Say what an incident really was; similar ones are judged with that from now on."""
-        return cast(dict[str, Any], await self._json(calls.confirm(incident_id, verdict)))
+        return cast(Confirmed, await self._json(calls.confirm(incident_id, verdict)))
 
     # actions
 
-    async def approvals(self) -> Approvals:
+    async def approvals(self, *, limit: int = 100) -> Approvals:
         """What waits for a person, oldest first."""
-        return cast(Approvals, await self._json(calls.get("/v1/approvals")))
+        return cast(Approvals, await self._json(calls.get("/v1/approvals", limit=limit)))
 
-    async def action(self, action_id: str) -> dict[str, Any]:
+    async def action(self, action_id: str) -> Approval:
         """One action as it stands now."""
-        return cast(dict[str, Any], await self._json(calls.action(action_id)))
+        return cast(Approval, await self._json(calls.action(action_id)))
 
-    async def approve(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    async def approve(self, action_id: str, reason: str = "") -> Action:
         """Approve a waiting action; it is done at once unless policy asks for another person too."""
-        return await self._answer(action_id, "approve", reason=reason)
+        return await self._answer(action_id, "approve", reason)
 
-    async def deny(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    async def deny(self, action_id: str, reason: str = "") -> Action:
         """Deny a waiting action."""
-        return await self._answer(action_id, "deny", reason=reason)
+        return await self._answer(action_id, "deny", reason)
 
-    async def undo(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    async def undo(self, action_id: str, reason: str = "") -> Action:
         """Take an action back."""
-        return await self._answer(action_id, "undo", reason=reason)
+        return await self._answer(action_id, "undo", reason)
 
-    async def keep(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    async def keep(self, action_id: str, reason: str = "") -> Action:
         """Let an action stay that would lift itself."""
-        return await self._answer(action_id, "keep", reason=reason)
+        return await self._answer(action_id, "keep", reason)
 
-    async def retarget(self, action_id: str, kind: str, value: str, reason: str = "") -> dict[str, Any]:
+    async def retarget(self, action_id: str, kind: str, value: str, reason: str = "") -> Approval:
         """Aim a waiting action at another entity of the same incident; that one waits then."""
-        return await self._answer(action_id, "retarget", kind=kind, value=value, reason=reason)
+        call = calls.answer_action(action_id, "retarget", {"kind": kind, "value": value, "reason": reason})
+        return cast(Approval, await self._json(call))
 
     # questions and proof
 
@@ -114,8 +119,8 @@ class AsyncClient:
         return cast(Answer, await self._json(calls.ask(question, incident_id)))
 
     async def ask_stream(self, question: str, incident_id: str | None = None) -> AsyncIterator[tuple[str, Any]]:
-        """The same, as ("token", text) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
-        async for event in self._stream(calls.ask(question, incident_id)):
+        """The same, as ("token", ...) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
+        async for event in self._stream(calls.ask(question, incident_id), "answer"):
             yield event
 
     async def ledger(
@@ -129,53 +134,63 @@ class AsyncClient:
         """Whether the ledger is whole, as the server finds it."""
         return cast(Verification, await self._json(calls.get("/v1/ledger/verify")))
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> Health:
         """Whether the server is up; needs no token."""
-        return cast(dict[str, Any], await self._json(calls.get("/healthz")))
+        return cast(Health, await self._json(calls.get("/healthz")))
 
     # within
 
-    async def _answer(self, action_id: str, verb: str, **body: str) -> dict[str, Any]:
-        said = {k: v for k, v in body.items() if v or k != "reason"}
-        return cast(dict[str, Any], await self._json(calls.answer_action(action_id, verb, said)))
+    async def _answer(self, action_id: str, verb: str, reason: str) -> Action:
+        return cast(Action, await self._json(calls.answer_action(action_id, verb, {"reason": reason})))
 
-    async def _json(self, call: Call) -> Any:
-        return calls.parse(await self._send(call))
+    async def _json(self, call: Call) -> dict[str, Any]:
+        return reading.parse(await self._send(call))
 
-    async def _send(self, call: Call) -> httpx.Response:
+    async def _send(self, call: Call) -> Reply:
         """Send, and again where that may help and does no harm."""
         attempt = 0
         while True:
-            response: httpx.Response | None = None
+            outcome: Outcome
             try:
-                response = await self._http.request(
-                    call.method, call.path, params=call.params, content=call.content, headers=call.headers
-                )
+                outcome = await self._once(call)
             except httpx.TransportError as error:
-                if attempt >= self._retries:
-                    raise calls.unreachable(error) from error
-            wait = calls.wait_before(attempt, response)
-            if response is not None and (wait is None or attempt >= self._retries):
-                return response
-            await asyncio.sleep(wait or 0.0)
+                outcome = error
+            wait = reading.wait_before(attempt, self._retries, outcome)
+            if wait is None:
+                if isinstance(outcome, httpx.TransportError):
+                    raise reading.unreachable(outcome) from outcome
+                return outcome
+            await asyncio.sleep(wait)
             attempt += 1
 
-    async def _stream(self, call: Call) -> AsyncIterator[tuple[str, Any]]:
+    async def _once(self, call: Call) -> Reply:
+        async with self._http.stream(
+            call.method, call.path, params=call.params, content=call.content, headers=call.headers
+        ) as response:
+            body = Body(response, call, self._timeout)
+            async for chunk in response.aiter_raw():
+                body.add(chunk)
+            return body.whole()
+
+    async def _stream(self, call: Call, last: str) -> AsyncIterator[tuple[str, Any]]:
         """Server-sent events as they come. Not tried again: what came was seen."""
-        headers = call.headers | {"Accept": "text/event-stream"}
+        headers = {**call.headers, "Accept": "text/event-stream"}
         try:
             async with self._http.stream(
                 call.method, call.path, params=call.params, content=call.content, headers=headers
             ) as response:
+                body = Body(response, call, self._timeout)
                 if not response.is_success:
-                    await response.aread()
-                    raise calls.error_of(response)
-                reader = calls.EventReader()
-                async for line in response.aiter_lines():
-                    for event in reader.line(line):
+                    async for chunk in response.aiter_raw():
+                        body.add(chunk)
+                    raise reading.error_of(body.whole())
+                reader = EventReader(last)
+                async for chunk in response.aiter_raw():
+                    for event in reader.feed(chunk):
                         yield event
+                reader.end()
         except httpx.TransportError as error:
-            raise calls.unreachable(error) from error
+            raise reading.unreachable(error) from error
 
     async def aclose(self) -> None:
         """Close the connections."""

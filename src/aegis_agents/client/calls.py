@@ -1,81 +1,107 @@
-"""Every call of the API as a value, and what an answer means: shared by the sync and the async client (no I/O here)."""
+"""Every call of the API as a value: shared by the sync and the async client (no I/O here)."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from time import time
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from typing import Any, NamedTuple, Union
+from urllib.parse import quote
 
 import httpx
 
-from .errors import BY_STATUS, AegisClientError, InvalidInput, ServerError, Unavailable
+from .errors import InvalidInput
 
-Alert = Mapping[str, Any] | str | bytes | Path
+# A Union, not a "|": hosts of SOAR platforms have Python 3.9 too.
+Alert = Union[Mapping[str, Any], str, bytes, Path]  # noqa: UP007
 """A native alert: a mapping, JSON text, or the path of a file as a Path (a str is never taken for a path)."""
 
-RETRIED = (429, 502, 503, 504)
-LONGEST_WAIT = 30.0
-"""Seconds that a retry waits at most; a server that asks for more gets its answer passed on."""
+AGENT = "aegis-soc-client"
+_HOST = re.compile(rb"[0-9A-Za-z._:-]+")
+_LONGEST_ID = 300
+_LONGEST_KEY = 255
+_LONGEST_PARAMETER = 4_000
 
 
 class Call(NamedTuple):
-    """One request: everything that does not depend on how it is sent."""
+    """One request: everything that does not depend on how it is sent. `lines` is how many a batch's answer has."""
 
     method: str
     path: str
-    params: dict[str, str] = {}
+    params: Mapping[str, str]
     content: bytes | None = None
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
+    lines: int = 0
 
 
-def base_url(url: str, token: str | None, *, allow_http: bool) -> str:
-    """The server's address, checked. Raises InvalidInput, also where a token would travel unencrypted."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidInput(f"{url!r} is no address of a server", field="url", fix="as in https://aegis.example")
-    if parts.username or parts.password:
+def base_url(url: str, token: str | None, *, allow_http: bool) -> httpx.URL:
+    """The server's address, checked. Raises InvalidInput, also where a token would travel unencrypted.
+
+    Read by httpx itself, so that what is checked is what will be connected to.
+    """
+    try:
+        read = httpx.URL(url.rstrip("/"))
+    except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
+        read = httpx.URL("")
+    well_formed = _HOST.fullmatch(read.raw_host) and (read.port is None or 0 < read.port < 65_536)
+    if read.scheme not in ("http", "https") or not well_formed or read.query or read.fragment:
+        raise InvalidInput(
+            f"{str(url)[:200]!r} is no address of a server", field="url", fix="as in https://aegis.example"
+        )
+    if read.userinfo:
         raise InvalidInput("has a name or password in it", field="url", fix="give the token as `token`")
-    if token and parts.scheme == "http" and not allow_http and not _loopback(parts.hostname):
+    if token and read.scheme == "http" and not allow_http and not _loopback(read.host):
         raise InvalidInput(
             "the token would travel unencrypted",
             field="url",
             fix="use https, or allow_http=True on a network you trust",
         )
-    return url.rstrip("/")
+    return read
+
+
+def trust_environment(url: httpx.URL) -> bool:
+    """Whether the environment's proxies may be used: not for plain HTTP to this very machine, which never leaves it."""
+    return not (url.scheme == "http" and _loopback(url.host))
+
+
+def seconds(timeout: float) -> float:
+    """A time-out, checked."""
+    if not 0 < timeout <= 86_400:
+        raise InvalidInput("is no number of seconds", field="timeout", fix="more than 0, and a day at most")
+    return timeout
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """The headers of every request."""
+    """The headers of every request. Compressed answers are not asked for, so that none can blow up."""
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": AGENT}
     if token is None:
-        return {"Accept": "application/json"}
+        return headers
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidInput("is no token: it is empty or has characters that none has", field="token")
-    return {"Accept": "application/json", "Authorization": f"Bearer {token}"}
+    return headers | {"Authorization": f"Bearer {token}"}
 
 
 def investigate(alert: Alert, format: str | None, shadow: bool, key: str | None) -> Call:
     """Hand in one alert."""
     params = {"format": format} if format else {}
-    params |= {"shadow": "true"} if shadow else {}
-    return _post("/v1/incidents", alert_bytes(alert), params, key)
+    return _post("/v1/incidents", alert_bytes(alert), params | ({"shadow": "true"} if shadow else {}), key)
 
 
-def investigate_many(alerts: Iterable[Alert], format: str | None) -> Call:
+def investigate_many(alerts: Iterable[Alert], format: str | None, shadow: bool) -> Call:
     """Hand in several, a line each."""
-    lines = b"\n".join(_one_line(alert_bytes(alert)) for alert in alerts)
-    call = _post("/v1/incidents/batch", lines, {"format": format} if format else {}, None)
-    return call._replace(headers=call.headers | {"Content-Type": "application/x-ndjson"})
+    lines = [_one_line(alert_bytes(alert)) for alert in alerts]
+    params = {"format": format} if format else {}
+    call = _post("/v1/incidents/batch", b"\n".join(lines), params | ({"shadow": "true"} if shadow else {}), None)
+    return call._replace(headers={**call.headers, "Content-Type": "application/x-ndjson"}, lines=len(lines))
 
 
 def answer_action(action_id: str, verb: str, body: Mapping[str, Any]) -> Call:
-    """Approve, deny, undo, keep or retarget."""
-    return _post(f"/v1/actions/{_segment(action_id, 'action_id')}/{verb}", _dump(body, "body"), {}, None)
+    """Approve, deny, undo, keep or retarget; an empty reason is none."""
+    said = {k: v for k, v in body.items() if v or k != "reason"}
+    return _post(f"/v1/actions/{_segment(action_id, 'action_id')}/{verb}", _dump(said, "reason"), {}, None)
 
 
 def confirm(incident_id: str, verdict: str) -> Call:
@@ -103,8 +129,7 @@ def action(action_id: str) -> Call:
 
 def get(path: str, **params: object) -> Call:
     """Read something; parameters that are None are left out."""
-    shown = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in params.items() if v is not None}
-    return Call("GET", path, shown)
+    return Call("GET", path, {k: _parameter(k, str(v)) for k, v in params.items() if v is not None})
 
 
 def alert_bytes(alert: Alert) -> bytes:
@@ -112,131 +137,39 @@ def alert_bytes(alert: Alert) -> bytes:
     if isinstance(alert, Path):
         try:
             alert = alert.read_bytes()
-        except OSError as error:
-            raise InvalidInput(f"can't be read: {error.strerror}", field=str(alert)) from error
+        except (OSError, ValueError) as error:
+            raise InvalidInput(f"can't be read: {error}", field="alert", fix="a file that is there") from error
     if isinstance(alert, Mapping):
         return _dump(alert, "alert")
-    text = alert.encode("utf-8", "surrogatepass") if isinstance(alert, str) else alert
-    if not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    # A lone surrogate can only stand within a JSON string, where its escape means the same.
+    text = alert.encode("utf-8", "backslashreplace") if isinstance(alert, str) else alert
+    if not isinstance(text, bytes) or not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         raise InvalidInput("is no JSON object", field="alert", fix="give a mapping, JSON text, or a Path")
     return text
 
 
-def parse(response: httpx.Response) -> Any:
-    """What an answer says. Raises the error that it is."""
-    if response.is_success:
-        try:
-            return response.json()
-        except ValueError as error:
-            raise ServerError("the answer is no JSON: is this an Aegis server?", status=response.status_code) from error
-    raise error_of(response)
-
-
-def parse_lines(response: httpx.Response) -> Iterator[dict[str, Any]]:
-    """What a batch's answer says, a dict a line."""
-    if not response.is_success:
-        raise error_of(response)
-    for line in response.text.split("\n"):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise ServerError("a line of the answer is no JSON", status=response.status_code) from error
-
-
-def error_of(response: httpx.Response) -> AegisClientError:
-    """The error that an answer is (RFC 9457, problem details)."""
-    try:
-        found = response.json()
-    except ValueError:
-        found = None
-    problem: dict[str, Any] = found if isinstance(found, dict) else {}
-    otherwise = f"HTTP {response.status_code} {response.reason_phrase}"
-    return _problem(problem, response.status_code, retry_after(response), otherwise)
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait (RFC 9110, 10.2.3: a number or a date)."""
-    said = response.headers.get("retry-after")
-    if said is None:
-        return None
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time())
-    except ValueError:
-        return None
-
-
-def wait_before(attempt: int, response: httpx.Response | None) -> float | None:
-    """Seconds to wait before trying again; None where trying again is no use."""
-    backoff = min(LONGEST_WAIT, 0.25 * 2.0**attempt)
-    if response is None:
-        return backoff
-    if response.status_code not in RETRIED:
-        return None
-    asked = retry_after(response)
-    if asked is None:
-        return backoff
-    return asked if asked <= LONGEST_WAIT else None
-
-
-def unreachable(error: httpx.TransportError) -> Unavailable:
-    """The error for a server that gave no answer."""
-    return Unavailable(f"the server gave no answer: {error or type(error).__name__}")
-
-
-class EventReader:
-    """Server-sent events (WHATWG HTML, 9.2) from lines, the data read as JSON."""
-
-    def __init__(self) -> None:
-        self._name, self._data = "message", list[str]()
-
-    def line(self, line: str) -> Iterator[tuple[str, Any]]:
-        """The (event, data) that this line ends, if any. Raises the error that an `error` event is."""
-        if line == "":
-            name, data = self._name, self._data
-            self._name, self._data = "message", []
-            if data:
-                yield _event(name, data)
-        elif line.startswith("event:"):
-            self._name = line[6:].strip()
-        elif line.startswith("data:"):
-            self._data.append(line[5:].removeprefix(" "))
-
-
-def _event(name: str, data: list[str]) -> tuple[str, Any]:
-    try:
-        value = json.loads("\n".join(data))
-    except ValueError as error:
-        raise ServerError("an event of the answer is no JSON") from error
-    if name != "error":
-        return name, value
-    problem: dict[str, Any] = value if isinstance(value, dict) else {}
-    status = problem.get("status") if isinstance(problem.get("status"), int) else None
-    raise _problem(problem, status, None, "the server failed in the middle")
-
-
-def _problem(problem: dict[str, Any], status: int | None, after: float | None, otherwise: str) -> AegisClientError:
-    kind = BY_STATUS.get(status, ServerError) if status is not None else ServerError
-    text = {k: str(v) for k in ("code", "field", "fix") if (v := problem.get(k)) is not None}
-    told = str(problem.get("detail") or problem.get("title") or otherwise)
-    return kind(told, status=status, retry_after=after, **text)
-
-
-def _post(path: str, content: bytes, params: dict[str, str], key: str | None) -> Call:
+def _post(path: str, content: bytes, params: Mapping[str, str], key: str | None) -> Call:
     """A POST has a key of its own, so that sending it again does nothing twice."""
+    if key is not None and not (
+        1 <= len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable() and key == key.strip()
+    ):
+        raise InvalidInput("is no key", field="idempotency_key", fix=f"1 to {_LONGEST_KEY} printable ASCII characters")
     headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
-    return Call("POST", path, params, content, headers)
+    return Call("POST", path, {k: _parameter(k, v) for k, v in params.items()}, content, headers)
 
 
 def _dump(value: Mapping[str, Any], field: str) -> bytes:
     try:
-        return json.dumps(value, allow_nan=False, ensure_ascii=True).encode()
+        # default: mappings that are no dict.
+        return json.dumps(value if isinstance(value, dict) else dict(value), allow_nan=False, default=_plain).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"can't be written as JSON: {error}", field=field) from error
+        raise InvalidInput(f"can't be written as JSON: {str(error)[:200]}", field=field) from error
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON value")
 
 
 def _one_line(text: bytes) -> bytes:
@@ -245,9 +178,19 @@ def _one_line(text: bytes) -> bytes:
 
 
 def _segment(value: str, field: str) -> str:
-    if not value or value in (".", ".."):
-        raise InvalidInput("is empty" if not value else f"{value!r} is none", field=field)
-    return quote(value, safe="")
+    """An id as one segment of a path, whatever is in it."""
+    if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_ID or value in (".", ".."):
+        raise InvalidInput("is no id", field=field, fix=f"1 to {_LONGEST_ID} characters, as the server gave it")
+    return quote(_parameter(field, value), safe="")
+
+
+def _parameter(field: str, value: str) -> str:
+    try:
+        if len(value.encode()) <= _LONGEST_PARAMETER:
+            return value
+    except UnicodeEncodeError:
+        pass
+    raise InvalidInput("is no text that fits into an address", field=field)
 
 
 def _loopback(host: str) -> bool:

@@ -7,8 +7,8 @@ AegisClientError
 ├── NotFound          there is no such incident or action
 ├── AlreadyDecided    somebody else answered first, or the action's state does not allow it
 ├── RateLimited       too many requests (`retry_after`, seconds)
-├── Unavailable       the server can't be reached, is starting, stopping or full
-└── ServerError       the answer is a failure of the server, or is none of Aegis
+├── Unavailable       the server can't be reached, is starting, stopping or full, or broke off: try again later
+└── ServerError       the server failed, what it acts through said no, or the answer is none of Aegis
 """
 
 from __future__ import annotations
@@ -68,19 +68,26 @@ class RateLimited(AegisClientError):
 
 
 class Unavailable(AegisClientError):
-    """The server can't be reached, is starting, stopping or full. Nothing is known to have been done."""
+    """The server can't be reached, is starting, stopping or full, or broke off.
+
+    Whether something was done is not known: the same alert again, or the same call with the same idempotency key, does
+    nothing twice.
+    """
 
 
 class ServerError(AegisClientError):
-    """The answer is a failure of the server, or is none of Aegis."""
+    """The server failed, what it acts through said no, or the answer is none of Aegis."""
 
 
 BY_STATUS: dict[int, type[AegisClientError]] = {
-    400: InvalidInput, 401: Unauthorised, 403: Forbidden, 404: NotFound, 409: AlreadyDecided, 411: InvalidInput,
-    413: InvalidInput, 415: InvalidInput, 422: InvalidInput, 429: RateLimited,
+    400: InvalidInput, 401: Unauthorised, 403: Forbidden, 404: NotFound, 408: Unavailable, 409: AlreadyDecided,
+    411: InvalidInput, 413: InvalidInput, 415: InvalidInput, 422: InvalidInput, 429: RateLimited,
     502: Unavailable, 503: Unavailable, 504: Unavailable,
 }  # fmt: skip
 """Which error an HTTP status is; every other one is a ServerError."""
+
+BY_CODE: dict[str, type[AegisClientError]] = {"in_progress": Unavailable, "connector_failed": ServerError}
+"""Which error a problem is whose code says more than its status."""
 
 
 def _again(kind: type[AegisClientError], detail: str, given: dict[str, Any]) -> AegisClientError:

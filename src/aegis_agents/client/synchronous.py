@@ -9,18 +9,21 @@ from typing import Any, cast
 
 import httpx
 
-from . import calls
-from .answers import Answer, Approvals, Case, Cases, LedgerPage, Verification
+from . import calls, reading
+from .answers import Action, Answer, Approval, Approvals, Case, Cases, Confirmed, Health, LedgerPage, Verification
 from .calls import Alert, Call
+from .events import EventReader
+from .reading import Body, Outcome, Reply
 
 
 class Client:
     """Speaks to one server.
 
     `url` is the server's address, `token` one that `aegis token add` made, or an access token of the identity
-    provider that the server is configured with. `timeout` is in seconds; `verify` is True, or an `ssl.SSLContext` (for a
-    certificate authority of your own); what fails without harm (no connection, 429, 502 to 504) is tried again up to
-    `retries` times, with the same idempotency key. Proxies come from the environment, as httpx reads it.
+    provider that the server is configured with. `timeout` is in seconds: for the connection, for every silence, and for
+    a single answer to be whole once it has begun. `verify` is True, or an `ssl.SSLContext` (for a certificate authority
+    of your own). What fails without harm (no connection, 408, 429, 502 to 504) is tried again up to `retries` times,
+    with the same idempotency key. Proxies come from the environment, as httpx reads it; redirects are not followed.
     Every method raises the errors of `errors.py`. Thread-safe. Close it, or use it as a context manager.
     """
 
@@ -35,14 +38,16 @@ class Client:
         allow_http: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        base = calls.base_url(url, token, allow_http=allow_http)
+        self._timeout, self._retries = calls.seconds(timeout), retries
         self._http = httpx.Client(
-            base_url=calls.base_url(url, token, allow_http=allow_http),
+            base_url=base,
             headers=calls.bearer(token),
             timeout=timeout,
             verify=verify,
             transport=transport,
+            trust_env=calls.trust_environment(base),
         )
-        self._retries = retries
 
     # alerts and cases
 
@@ -52,14 +57,18 @@ class Client:
         """Judge one alert and do, or ask for, what follows; the same alert again answers the case that is there."""
         return cast(Case, self._json(calls.investigate(alert, format, shadow, idempotency_key)))
 
-    def investigate_stream(self, alert: Alert, *, format: str | None = None) -> Iterator[tuple[str, Any]]:
+    def investigate_stream(
+        self, alert: Alert, *, format: str | None = None, shadow: bool = False
+    ) -> Iterator[tuple[str, Any]]:
         """The same, as (agent, what it added) while it happens, and ("case", the case) at the end."""
-        yield from self._stream(calls.investigate(alert, format, False, None))
+        yield from self._stream(calls.investigate(alert, format, shadow, None), "case")
 
-    def investigate_many(self, alerts: Iterable[Alert], *, format: str | None = None) -> list[dict[str, Any]]:
+    def investigate_many(
+        self, alerts: Iterable[Alert], *, format: str | None = None, shadow: bool = False
+    ) -> list[dict[str, Any]]:
         """Judge several in one request: a case for each, in order, or {"error", "line"} for one that can't be read."""
-        call = calls.investigate_many(alerts, format)
-        return list(calls.parse_lines(self._send(call))) if call.content else []
+        call = calls.investigate_many(alerts, format, shadow)
+        return reading.parse_lines(self._send(call), call.lines) if call.lines else []
 
     def incidents(
         self, *, limit: int = 50, cursor: str | None = None, verdict: str | None = None, state: str | None = None
@@ -72,39 +81,40 @@ class Client:
         """One case as it stands now; with `include_facts` also what the alert said."""
         return cast(Case, self._json(calls.incident(incident_id, include_facts)))
 
-    def confirm(self, incident_id: str, verdict: str) -> dict[str, Any]:
+    def confirm(self, incident_id: str, verdict: str) -> Confirmed:
         """Say what an incident really was; similar ones are judged with that from now on."""
-        return cast(dict[str, Any], self._json(calls.confirm(incident_id, verdict)))
+        return cast(Confirmed, self._json(calls.confirm(incident_id, verdict)))
 
     # actions
 
-    def approvals(self) -> Approvals:
+    def approvals(self, *, limit: int = 100) -> Approvals:
         """What waits for a person, oldest first."""
-        return cast(Approvals, self._json(calls.get("/v1/approvals")))
+        return cast(Approvals, self._json(calls.get("/v1/approvals", limit=limit)))
 
-    def action(self, action_id: str) -> dict[str, Any]:
+    def action(self, action_id: str) -> Approval:
         """One action as it stands now."""
-        return cast(dict[str, Any], self._json(calls.action(action_id)))
+        return cast(Approval, self._json(calls.action(action_id)))
 
-    def approve(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    def approve(self, action_id: str, reason: str = "") -> Action:
         """Approve a waiting action; it is done at once unless policy asks for another person too."""
-        return self._answer(action_id, "approve", reason=reason)
+        return self._answer(action_id, "approve", reason)
 
-    def deny(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    def deny(self, action_id: str, reason: str = "") -> Action:
         """Deny a waiting action."""
-        return self._answer(action_id, "deny", reason=reason)
+        return self._answer(action_id, "deny", reason)
 
-    def undo(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    def undo(self, action_id: str, reason: str = "") -> Action:
         """Take an action back."""
-        return self._answer(action_id, "undo", reason=reason)
+        return self._answer(action_id, "undo", reason)
 
-    def keep(self, action_id: str, reason: str = "") -> dict[str, Any]:
+    def keep(self, action_id: str, reason: str = "") -> Action:
         """Let an action stay that would lift itself."""
-        return self._answer(action_id, "keep", reason=reason)
+        return self._answer(action_id, "keep", reason)
 
-    def retarget(self, action_id: str, kind: str, value: str, reason: str = "") -> dict[str, Any]:
+    def retarget(self, action_id: str, kind: str, value: str, reason: str = "") -> Approval:
         """Aim a waiting action at another entity of the same incident; that one waits then."""
-        return self._answer(action_id, "retarget", kind=kind, value=value, reason=reason)
+        call = calls.answer_action(action_id, "retarget", {"kind": kind, "value": value, "reason": reason})
+        return cast(Approval, self._json(call))
 
     # questions and proof
 
@@ -113,8 +123,8 @@ class Client:
         return cast(Answer, self._json(calls.ask(question, incident_id)))
 
     def ask_stream(self, question: str, incident_id: str | None = None) -> Iterator[tuple[str, Any]]:
-        """The same, as ("token", text) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
-        yield from self._stream(calls.ask(question, incident_id))
+        """The same, as ("token", ...) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
+        yield from self._stream(calls.ask(question, incident_id), "answer")
 
     def ledger(
         self, *, after: int = 0, limit: int = 100, incident: str | None = None, kind: str | None = None
@@ -127,52 +137,62 @@ class Client:
         """Whether the ledger is whole, as the server finds it."""
         return cast(Verification, self._json(calls.get("/v1/ledger/verify")))
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         """Whether the server is up; needs no token."""
-        return cast(dict[str, Any], self._json(calls.get("/healthz")))
+        return cast(Health, self._json(calls.get("/healthz")))
 
     # within
 
-    def _answer(self, action_id: str, verb: str, **body: str) -> dict[str, Any]:
-        said = {k: v for k, v in body.items() if v or k != "reason"}
-        return cast(dict[str, Any], self._json(calls.answer_action(action_id, verb, said)))
+    def _answer(self, action_id: str, verb: str, reason: str) -> Action:
+        return cast(Action, self._json(calls.answer_action(action_id, verb, {"reason": reason})))
 
-    def _json(self, call: Call) -> Any:
-        return calls.parse(self._send(call))
+    def _json(self, call: Call) -> dict[str, Any]:
+        return reading.parse(self._send(call))
 
-    def _send(self, call: Call) -> httpx.Response:
+    def _send(self, call: Call) -> Reply:
         """Send, and again where that may help and does no harm."""
         attempt = 0
         while True:
-            response: httpx.Response | None = None
+            outcome: Outcome
             try:
-                response = self._http.request(
-                    call.method, call.path, params=call.params, content=call.content, headers=call.headers
-                )
+                outcome = self._once(call)
             except httpx.TransportError as error:
-                if attempt >= self._retries:
-                    raise calls.unreachable(error) from error
-            wait = calls.wait_before(attempt, response)
-            if response is not None and (wait is None or attempt >= self._retries):
-                return response
-            time.sleep(wait or 0.0)
+                outcome = error
+            wait = reading.wait_before(attempt, self._retries, outcome)
+            if wait is None:
+                if isinstance(outcome, httpx.TransportError):
+                    raise reading.unreachable(outcome) from outcome
+                return outcome
+            time.sleep(wait)
             attempt += 1
 
-    def _stream(self, call: Call) -> Iterator[tuple[str, Any]]:
+    def _once(self, call: Call) -> Reply:
+        with self._http.stream(
+            call.method, call.path, params=call.params, content=call.content, headers=call.headers
+        ) as response:
+            body = Body(response, call, self._timeout)
+            for chunk in response.iter_raw():
+                body.add(chunk)
+            return body.whole()
+
+    def _stream(self, call: Call, last: str) -> Iterator[tuple[str, Any]]:
         """Server-sent events as they come. Not tried again: what came was seen."""
-        headers = call.headers | {"Accept": "text/event-stream"}
+        headers = {**call.headers, "Accept": "text/event-stream"}
         try:
             with self._http.stream(
                 call.method, call.path, params=call.params, content=call.content, headers=headers
             ) as response:
+                body = Body(response, call, self._timeout)
                 if not response.is_success:
-                    response.read()
-                    raise calls.error_of(response)
-                reader = calls.EventReader()
-                for line in response.iter_lines():
-                    yield from reader.line(line)
+                    for chunk in response.iter_raw():
+                        body.add(chunk)
+                    raise reading.error_of(body.whole())
+                reader = EventReader(last)
+                for chunk in response.iter_raw():
+                    yield from reader.feed(chunk)
+                reader.end()
         except httpx.TransportError as error:
-            raise calls.unreachable(error) from error
+            raise reading.unreachable(error) from error
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,0 +1,1 @@
+"""Aegis for IBM SOAR: investigate, decide on actions, ask."""

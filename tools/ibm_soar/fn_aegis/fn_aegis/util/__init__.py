@@ -1,0 +1,1 @@
+"""What resilient-circuits asks of every app."""

@@ -1,0 +1,1 @@
+"""Aegis for Splunk SOAR."""

@@ -1,0 +1,1 @@
+"""XSOAR's place for a customer's own helpers: empty."""
