@@ -58,6 +58,8 @@ class OidcSettings(BaseModel):
     """What `aud` must name: this API, as the provider knows it."""
     client_id: str | None = None
     """For the console: the client that people sign in by."""
+    scope: str = Field(default="openid profile", pattern=r"^openid( [!#-\[\]-~]+)*$")
+    """What the console asks for at sign-in. Entra ID needs "openid profile api://.../.default" to answer a token for this API."""
     name_claim: str = "sub"
     """What a person is called. Four eyes count names: choose the claim that holds what API tokens are named by."""
     role_claim: str = "roles"
@@ -141,6 +143,8 @@ class ServerSettings(BaseModel):
     """Longest alert."""
     batch_bytes: int = Field(default=100_000_000, ge=1_000)
     """Longest batch; it lies in a temporary file."""
+    batches: int = Field(default=8, ge=1)
+    """Batches at once; one person has at most half of them."""
     bodies_bytes: int = Field(default=256_000_000, ge=1_000)
     """Most bytes of request bodies in memory at once, of all clients together."""
     body_s: float = Field(default=30.0, gt=0)
@@ -160,7 +164,9 @@ class ServerSettings(BaseModel):
     idempotency_hours: float = Field(default=24.0, gt=0)
     """How long an answer is kept for a request that comes again with the same Idempotency-Key."""
     session_minutes: float = Field(default=60.0, gt=0)
-    """How long a sign-in to the console holds."""
+    """After so long without a visit a session of the console ends."""
+    session_hours: float = Field(default=12.0, gt=0)
+    """After so long it ends however busy one was: a shift."""
     webhooks: tuple[WebhookSettings, ...] = ()
     webhook_give_up_hours: float = Field(default=72.0, gt=0)
     """After so long what a receiver did not take is given up, with a ledger entry."""

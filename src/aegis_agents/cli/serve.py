@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from aegis_agents.cli.spoken import SettingsFile, needs_extra, open_aegis, spoken_errors
+from aegis_agents.cli.spoken import SettingsFile, needs_extra, open_aegis, say, spoken_errors
 from aegis_agents.errors import SettingsError
 from aegis_agents.settings_server import ServerSettings
 
@@ -19,9 +19,18 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the console, until it is told to stop; what is under way is finished first."""
     with spoken_errors(), needs_extra("server"), open_aegis(settings) as aegis:
+        from aegis_agents.server.app import create_app
+        from aegis_agents.server.console import console_router
         from aegis_agents.server.running import serve as run
 
-        run(aegis, _listening(aegis.settings.server, host=host, port=port))
+        listening = _listening(aegis.settings.server, host=host, port=port)
+        app = create_app(aegis, listening, routers=[console_router()])
+        address = f"[{listening.host}]" if ":" in listening.host else listening.host
+        scheme = "https" if listening.tls_certificate else "http"
+        say(
+            f"console and API on {scheme}://{address}:{listening.port}; sign in with a token (aegis token add NAME --role ROLE)"
+        )
+        run(aegis, listening, app)
 
 
 def _listening(settings: ServerSettings, **given: str | int | None) -> ServerSettings:

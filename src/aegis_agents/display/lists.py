@@ -104,7 +104,19 @@ def _gist(entry: Json) -> str:
         return f"{proposal.get('action', '')} {target.get('value', '')}: {decision.get('verb', '')} ({decision.get('rule', '')})"  # fmt: skip
     said = [
         f"{k} {body[k]}"
-        for k in ("source", "native_id", "action_id", "outcome", "verdict", "by", "reason", "answer")
+        for k in (
+            "method",
+            "route",
+            "status",
+            "source",
+            "native_id",
+            "action_id",
+            "outcome",
+            "verdict",
+            "by",
+            "reason",
+            "answer",
+        )
         if body.get(k)
     ]
     return ", ".join(said)[:200] or "…"

@@ -16,7 +16,7 @@ from aegis_agents.display.timeline import timeline_svg
 from aegis_agents.display.words import MEANING, Json, child, items, number, percent, verdict_of, when, words
 
 _CITES = re.compile(r"\[([\w.:-]+(?:, [\w.:-]+)*)\](?=\s|$)")
-MOST_SUMMARY = 20_000
+MOST_SUMMARY, MOST_NOTES = 20_000, 20
 
 
 def case_html(case: Json, incident: Json | None = None) -> str:
@@ -37,7 +37,7 @@ def case_html(case: Json, incident: Json | None = None) -> str:
     if incident is not None:
         parts += [
             _fold("Timeline", None, [_drawn(timeline_svg(incident))]),
-            _fold("Entities", len(items(incident, "entities")), [_drawn(entities_svg(incident, case))]),
+            _fold("Entities", _named(items(incident, "entities")), [_drawn(entities_svg(incident, case))]),
         ]
     parts += [
         _fold("ATT&CK techniques", len(words(case, "techniques")), [_drawn(techniques_svg(case))]),
@@ -63,7 +63,7 @@ def incident_html(incident: Json) -> str:
         *_notes(incident),
         _fold("What the product claims (it decides nothing)", len(claim), [_pairs(claim)]),
         _fold("Timeline", None, [_drawn(timeline_svg(incident))], opened=True),
-        _fold("Entities", len(entities), [_drawn(entities_svg(incident)), _fold("As a table", None, [entities_html(entities)])], opened=True),
+        _fold("Entities", _named(entities), [_drawn(entities_svg(incident)), _fold("As a table", None, [entities_html(entities)])], opened=True),
         _fold("Facts", len(facts), [facts_html(facts)], opened=len(facts) <= 60),
     ]  # fmt: skip
     return str(el("article", *parts, class_="aegis-case"))
@@ -115,7 +115,14 @@ def _head(case: Json) -> Markup:
 
 
 def _notes(record: Json) -> list[Markup]:
-    return [el("p", f"Note: {note}", class_="aegis-about") for note in words(record, "notes")[:20]]
+    notes = words(record, "notes")
+    more = [f"{len(notes) - MOST_NOTES} more notes are not shown."] if len(notes) > MOST_NOTES else []
+    return [el("p", said, class_="aegis-about") for said in [*(f"Note: {n}" for n in notes[:MOST_NOTES]), *more]]
+
+
+def _named(entities: list[Json]) -> int:
+    """How many the picture draws: the alert itself is in its middle."""
+    return sum(e.get("kind") != "alert" for e in entities)
 
 
 def _fold(name: str, count: int | None, parts: Iterable[str], *, opened: bool = False) -> Markup:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from aegis_agents.display.shown import cut, fit, one_line
 from aegis_agents.display.words import Json, child, items, number, outcome_of, percent, verdict_of, when, words
 
 _LINE = 110
+MOST: Final = 60
+"""Lines of evidence or of actions; of more, how many."""
 
 
 def case_text(case: Json) -> str:
@@ -22,9 +25,9 @@ def case_text(case: Json) -> str:
         lines.append(f"techniques: {one_line(', '.join(techniques), 300)}")
     evidence = items(case, "evidence")
     if evidence:
-        lines += ["evidence:", *(f"  {_evidence(e)}" for e in evidence)]
+        lines += ["evidence:", *(f"  {_evidence(e)}" for e in evidence[:MOST]), *_more(evidence)]
     if actions := items(case, "actions"):
-        lines += ["actions:", *(f"  {_action(a)}" for a in actions)]
+        lines += ["actions:", *(f"  {_action(a)}" for a in actions[:MOST]), *_more(actions)]
     lines += [f"note: {one_line(note, 300)}" for note in words(case, "notes")]
     return "\n".join(lines)
 
@@ -76,6 +79,10 @@ def answer_text(answer: Json) -> str:
         *(f"  {fit(a.get('action'), 20)} {fit(child(a, 'target').get('value'), 40)}: {fit(a.get('before') or 'not proposed', 20)} -> {fit(a.get('after') or 'not proposed', 20)}" for a in items(answer, "actions")),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _more(every: Sequence[Json]) -> list[str]:
+    return [f"  and {len(every) - MOST} more"] if len(every) > MOST else []
 
 
 def _evidence(e: Json) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from aegis_agents.display.shown import Markup, el, join
 from aegis_agents.display.words import TRUST, Json, child, items, number, outcome_of, when, words
@@ -10,12 +11,15 @@ from aegis_agents.display.words import TRUST, Json, child, items, number, outcom
 Part = Json | Iterable[Json]
 """A case, or the list out of it that is meant."""
 
+MOST_ROWS: Final = 400
+"""Rows of one table; of what is left out it says how many."""
+
 
 def evidence_html(evidence: Part) -> str:
     """The facts that decided, of a case or as a list: weight, where it stood, what it says, who could have written it."""
     facts = [e for e in _list(evidence, "evidence") if e.get("kind", "fact") == "fact"]
     rows = []
-    for fact in facts:
+    for fact in facts[:MOST_ROWS]:
         weight = number(fact.get("weight"), -1, 1)
         rows.append([
             _number(f"{weight:+.2f}", "aegis-towards" if weight > 0 else "aegis-away"),
@@ -23,14 +27,14 @@ def evidence_html(evidence: Part) -> str:
             el("td", _value(fact.get("value")), _sub(fact.get("path"))),
             _trust(fact.get("trust")),
         ])  # fmt: skip
-    return table(("Weight", "Id", "Fact", "Written by"), rows, "No single fact decided.")
+    return table(("Weight", "Id", "Fact", "Written by"), rows, "No single fact decided.", _further(facts, "facts"))
 
 
 def passages_html(passages: Part) -> str:
     """Passages of intelligence, of a case or as a list: likeness, title, corpus and feed, trust, TLP, snapshot."""
     found = [p for p in _list(passages, "evidence") if p.get("kind", "passage") == "passage"]
     rows = []
-    for passage in found:
+    for passage in found[:MOST_ROWS]:
         text = passage.get("text")
         rows.append([
             _number(f"{number(passage.get('score')):.2f}"),
@@ -42,13 +46,13 @@ def passages_html(passages: Part) -> str:
             el("td", str(passage.get("snapshot") or "")[:8], class_="aegis-id-cell"),
         ])  # fmt: skip
     heads = ("Likeness", "Id", "Title", "Corpus, feed", "Trust", "Marking", "Snapshot")
-    return table(heads, rows, "No intelligence was used.")
+    return table(heads, rows, "No intelligence was used.", _further(found, "passages"))
 
 
 def actions_html(actions: Part) -> str:
     """Actions, of a case or as a list: what, on what, what became of it, the rule that decided and why."""
-    rows = []
-    for action in _list(actions, "actions"):
+    rows, every = [], _list(actions, "actions")
+    for action in every[:MOST_ROWS]:
         target = child(action, "target")
         by = action.get("by")
         rows.append([
@@ -57,10 +61,10 @@ def actions_html(actions: Part) -> str:
             el("td", _value(target.get("value")), _sub(target.get("kind"))),
             el("td", action.get("reason"), _sub(action.get("rule")), *([_sub(action["detail"])] if action.get("detail") else [])),
         ])  # fmt: skip
-    return table(("Outcome", "Action", "Target", "Why"), rows, "Nothing was proposed.")
+    return table(("Outcome", "Action", "Target", "Why"), rows, "Nothing was proposed.", _further(every, "actions"))
 
 
-def facts_html(facts: Iterable[Json], most: int = 400) -> str:
+def facts_html(facts: Iterable[Json], most: int = MOST_ROWS) -> str:
     """All facts of an incident; derived ones name what they rest on."""
     every = list(facts)
     rows = [
@@ -72,11 +76,11 @@ def facts_html(facts: Iterable[Json], most: int = 400) -> str:
         ]
         for fact in every[:most]
     ]
-    more = f"{len(every) - most} further facts are not shown." if len(every) > most else ""
+    more = _further(every, "facts", most)
     return table(("Id", "Field", "Value", "Written by"), rows, "It has no facts.", more)
 
 
-def entities_html(entities: Iterable[Json], most: int = 400) -> str:
+def entities_html(entities: Iterable[Json], most: int = MOST_ROWS) -> str:
     """All entities of an incident and the facts that name them."""
     every = list(entities)
     rows = [
@@ -88,7 +92,7 @@ def entities_html(entities: Iterable[Json], most: int = 400) -> str:
         ]
         for entity in every[:most]
     ]
-    more = f"{len(every) - most} further entities are not shown." if len(every) > most else ""
+    more = _further(every, "entities", most)
     return table(("Kind", "Entity", "Role", "Named by"), rows, "It names no entity.", more)
 
 
@@ -110,6 +114,10 @@ def badge(said: object, tone: str) -> Markup:
 def time_cell(value: object) -> Markup:
     """A cell with a time."""
     return el("td", when(value), class_="aegis-tight")
+
+
+def _further(every: Sequence[Json], what: str, most: int = MOST_ROWS) -> str:
+    return f"{len(every) - most} further {what} are not shown." if len(every) > most else ""
 
 
 def _list(part: Part, key: str) -> list[Json]:

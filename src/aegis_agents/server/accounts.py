@@ -92,20 +92,29 @@ class _Answer:
                 self._started = self._replaced = True
                 return await self._instead(problem_of(error))
             self._started = True
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS:
-                headers.setdefault(name, value)
-            if self._scope.get("scheme") == "https":
-                headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-            headers["X-Request-Id"] = self.request_id
+            self._complete(message)
         if not self._replaced:
             await self._send(message)
+
+    def _complete(self, message: Message) -> None:
+        """What every answer's head has."""
+        headers = MutableHeaders(scope=message)
+        for name, value in _HEADERS:
+            headers.setdefault(name, value)
+        if self._scope.get("scheme") == "https":
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        headers["X-Request-Id"] = self.request_id
 
     async def _instead(self, refused: Refused) -> None:
         async def nothing() -> Message:
             return {"type": "http.disconnect"}
 
-        await respond(refused)(self._scope, nothing, self._send)
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._complete(message)
+            await self._send(message)
+
+        await respond(refused)(self._scope, nothing, send)
 
     async def _enter(self, status: int) -> None:
         scope, state = self._scope, self._scope["state"]

@@ -10,7 +10,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
@@ -62,8 +61,6 @@ def create_app(aegis: Aegis, settings: ServerSettings | None = None, *, routers:
             await parts.close()
 
     middleware = [Middleware(Accounts, parts=parts, tally=tally)]
-    if settings.hosts:
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts), www_redirect=False))
     middleware += [Middleware(Doorkeeper, parts=parts), Middleware(SmallBodies, longest_s=settings.body_s)]
     app = FastAPI(
         title="Aegis", summary="A SOC analyst over HTTP.", description=_ABOUT, version=__version__, openapi_tags=_TAGS,

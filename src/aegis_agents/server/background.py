@@ -21,6 +21,7 @@ class Background:
     def __init__(self, parts: Parts, tally: Tally) -> None:
         self._parts, self._tally = parts, tally
         self._tasks: list[asyncio.Task[None]] = []
+        self._warmed = False
 
     def start(self) -> None:
         """Begin: the model is loaded first, then what a crash left is looked for, and then all of it in turns."""
@@ -63,6 +64,17 @@ class Background:
             aegis.recover()
 
         await asyncio.to_thread(work)
+        if not self._warmed:
+            self._warmed = True
+            self._tasks.append(asyncio.create_task(self._warm()))
+
+    async def _warm(self) -> None:
+        """Open the assistant, so that the first question does not wait for it; without it everything else goes on."""
+        try:
+            await asyncio.to_thread(lambda: self._parts.aegis.assistant.warm())
+        except Exception:  # noqa: BLE001 - the first question opens it then, and says what is wrong
+            self._parts.metrics.background.labels("warm").inc()
+            _log.exception("the assistant could not be opened; the first question tries again")
 
     async def _expire(self) -> None:
         await asyncio.to_thread(self._parts.aegis.expire_due)

@@ -6,6 +6,7 @@ It looks after the API and the figures. Other paths (the console, health) have d
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,9 +14,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from aegis_agents.errors import AegisError, IdentityError
 from aegis_agents.server.parts import Parts
 from aegis_agents.server.people import unauthorised
-from aegis_agents.server.problems import problem_of, respond
+from aegis_agents.server.problems import Refused, problem_of, respond
 from aegis_agents.server.rates import address_of
+from aegis_agents.settings_server import is_loopback
 
+_MOST_HOST = 64
+"""Characters of an address: what a proxy passes on may be anything."""
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
@@ -41,11 +45,13 @@ class Doorkeeper:
         parts, path, headers = self._parts, scope["path"], Headers(scope=scope)
         address = address_of(host_of(scope))
         parts.rates.address(address)
+        _named_rightly(headers, parts.settings.hosts)
         if not path.startswith("/v1/") and (path != "/metrics" or _is_here(scope, headers)):
             return
         token = _bearer(headers)
         try:
-            who = await parts.workroom.read(lambda: parts.people.authenticate(token))
+            abroad = parts.people.abroad(token)
+            who = await parts.workroom.ask_who(lambda: parts.people.authenticate(token), abroad=abroad)
         except IdentityError as error:
             parts.rates.failed(address)
             raise unauthorised(str(error)) from error
@@ -56,7 +62,24 @@ class Doorkeeper:
 def host_of(scope: Scope) -> str:
     """The address that a request comes from, as the server or a trusted proxy says."""
     client = scope.get("client")
-    return str(client[0]) if client else ""
+    return str(client[0])[:_MOST_HOST] if client else ""
+
+
+def _named_rightly(headers: Headers, hosts: tuple[str, ...]) -> None:
+    """Refuse (400) a request to another name than the server's."""
+    given = headers.getlist("host")
+    name = _host_name(given[0]) if len(given) == 1 else ""
+    wanted = [host.lower() for host in hosts]
+    if hosts and not any(name == host or (host.startswith("*.") and name.endswith(host[1:])) for host in wanted):
+        raise Refused(400, "wrong_host", "this server has another name", field="Host")
+
+
+def _host_name(given: str) -> str:
+    """The name in a Host header, without its port; "" for what is none."""
+    try:
+        return (urlsplit(f"//{given}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def _bearer(headers: Headers) -> str:
@@ -71,7 +94,8 @@ def _is_here(scope: Scope, headers: Headers) -> bool:
     """Whether it comes from this machine itself, and not through something on it that passes others on."""
     if any(name in headers for name in _FORWARDED):
         return False
-    try:
-        return ipaddress.ip_address(host_of(scope)).is_loopback
+    try:  # a page in a browser here can have its own name point to this machine, but must say that name
+        named = _host_name(headers.get("host", ""))
+        return ipaddress.ip_address(host_of(scope)).is_loopback and is_loopback(named)
     except ValueError:
         return False

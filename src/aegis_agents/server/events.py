@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 
 from aegis_agents.errors import AegisError
 from aegis_agents.server.answers import to_json
-from aegis_agents.server.problems import problem_of
+from aegis_agents.server.problems import Refused, problem_of
+
+# An answer under way is finished within `drain_s`, streamed or not: sse_starlette would cut streams off at once.
+AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 _PING_S = 15
+_log = logging.getLogger("aegis.server")
 
 
 def plain(value: Any) -> Any:
@@ -38,6 +44,13 @@ def event_stream(
             async for name, data in events:
                 yield ServerSentEvent(data=to_json(plain(data)).decode(), event=name)
         except AegisError as error:
-            yield ServerSentEvent(data=problem_of(error).problem.model_dump_json(exclude_none=True), event="error")
+            yield _problem(problem_of(error))
+        except Exception:  # noqa: BLE001 - a mistake of ours: the log has it, whoever reads gets an end and no details
+            _log.exception("a stream broke")
+            yield _problem(Refused(500, "internal", "something broke; the server's log says what"))
 
     return EventSourceResponse(sent(), headers=dict(headers or {}), ping=_PING_S)
+
+
+def _problem(refused: Refused) -> ServerSentEvent:
+    return ServerSentEvent(data=refused.problem.model_dump_json(exclude_none=True), event="error")

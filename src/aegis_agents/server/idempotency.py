@@ -9,7 +9,6 @@ comes between a change and its answer, the library's own guards hold: an alert i
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -17,6 +16,8 @@ from starlette.responses import Response
 
 from aegis_agents.ledger.served import Answered, Served
 from aegis_agents.records import Principal
+from aegis_agents.server.answers import afterwards, digest_of
+from aegis_agents.server.people import sender
 from aegis_agents.server.problems import Refused
 from aegis_agents.server.workroom import Workroom
 
@@ -46,7 +47,8 @@ class Idempotency:
             raise Refused(
                 422, "invalid_input", "is no key", field="Idempotency-Key", fix=f"1 to {LONGEST_KEY} printable ASCII characters"
             )  # fmt: skip
-        digest, asked = _digest(who.id, key), _digest(request.method, str(request.url.path), request.url.query, body)
+        digest = digest_of(sender(who), key)
+        asked = digest_of(request.method, request.url.path, request.url.query, body)
         while (held := self._under_way.get(digest)) is not None:
             _same(held[0], asked)
             try:
@@ -56,23 +58,17 @@ class Idempotency:
                 raise Refused(409, "in_progress", detail, retry_after=5) from error
         over = asyncio.Event()
         self._under_way[digest] = (asked, over)
-        try:
-            before = await self._workroom.read(lambda: self._served.answered(digest))
-            if before is not None:
-                _same(before.request, asked)
-                replayed = {"Idempotency-Replayed": "true"}
-                return Response(before.body, before.status, replayed, "application/json")
-            response = await work()
-            if 200 <= response.status_code < 300:
-                answered = Answered(
-                    asked, response.status_code, bytes(response.body).decode("utf-8", "backslashreplace")
-                )
-                request.state.changes = [lambda: self._served.keep(digest, answered)]
-            request.state.after = [lambda: self._leave(digest, over)]
-            return response
-        finally:
-            if not getattr(request.state, "after", None):
-                self._leave(digest, over)
+        afterwards(request, lambda: self._leave(digest, over))  # when its answer is kept, or never will be
+        before = await self._workroom.read(lambda: self._served.answered(digest))
+        if before is not None:
+            _same(before.request, asked)
+            replayed = {"Idempotency-Replayed": "true"}
+            return Response(before.body, before.status, replayed, "application/json")
+        response = await work()
+        if 200 <= response.status_code < 300:
+            answered = Answered(asked, response.status_code, bytes(response.body).decode("utf-8", "backslashreplace"))
+            request.state.changes = [lambda: self._served.keep(digest, answered)]
+        return response
 
     def _leave(self, digest: str, over: asyncio.Event) -> None:
         self._under_way.pop(digest, None)
@@ -84,11 +80,3 @@ def _same(before: str, asked: str) -> None:
         raise Refused(
             422, "idempotency_key_reused", "was used for another request", field="Idempotency-Key", fix="a new key for a new request"
         )  # fmt: skip
-
-
-def _digest(*parts: str | bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        digest.update(len(raw).to_bytes(8) + raw)
-    return digest.hexdigest()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Query
 
+from aegis_agents.server.bodies import Held
 from aegis_agents.server.parts import Parts
 
 Format = Annotated[str | None, Query(max_length=40, description="The product format, if detection should not decide.")]
@@ -31,26 +32,26 @@ async def investigate(parts: Parts, alert: bytes, format: str | None, shadow: bo
     return await parts.workroom.work(work, patient=patient)
 
 
-async def steps(parts: Parts, alert: bytes, format: str | None, shadow: bool) -> AsyncIterator[tuple[str, Any]]:
-    """The agents' steps as they finish, and the case as the last. Raises InputError, Refused (503)."""
-    async for name, added in parts.workroom.stream(lambda: _events(parts, alert, format, shadow)):
+async def steps(parts: Parts, alert: Held, format: str | None, shadow: bool) -> AsyncIterator[tuple[str, Any]]:
+    """The agents' steps as they finish, and the case as the last. Raises InputError, Refused (503).
+
+    The alert counts as held until it was worked on, even if whoever sent it has gone.
+    """
+    stream = parts.workroom.stream(lambda: _events(parts, alert.body, format, shadow), over=alert.lend())
+    async for name, added in stream:
         yield "case" if name == "known" else name, added
 
 
 def _events(parts: Parts, alert: bytes, format: str | None, shadow: bool) -> Iterator[tuple[str, Any]]:
     """Steps, then the case: as "case" if it was decided here, as "known" if it was there before.
 
-    The façade's own `investigate`, taken apart: its incident is parsed once, and what is past its time is lifted
-    by the server's loop.
+    What is past its time is lifted by the server's loop, and not after each alert.
     """
-    aegis = parts.shadow.of(shadow)
-    incident, native = aegis._read(alert, format)
-    begun, name = time.perf_counter(), "known"
-    for step in aegis._drive(incident, native):
-        name = "case"
-        yield step
-    case = aegis.case(incident.id)
-    if name == "case":
+    run = parts.shadow.of(shadow).begin(alert, format=format)
+    begun = time.perf_counter()
+    yield from run
+    case = run.case()
+    if run.new:
         parts.metrics.cases.labels(case.verdict).inc()
         parts.metrics.decision.observe(time.perf_counter() - begun)
-    yield name, case.to_dict()
+    yield "case" if run.new else "known", case.to_dict()

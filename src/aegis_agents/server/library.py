@@ -7,8 +7,9 @@ from typing import Any
 from aegis_agents.aegis import Aegis
 from aegis_agents.agents.journal_view import approvers
 from aegis_agents.ledger import JournalRow
-from aegis_agents.records import CATALOGUE, ActionReport, Case, FactEvidence, Incident, Principal
-from aegis_agents.retargeting import retarget as put_in_place
+from aegis_agents.records import CATALOGUE, Case, FactEvidence, Incident, Principal
+from aegis_agents.server.answers import digest_of
+from aegis_agents.server.people import sender
 
 MOST_CITES = 20
 
@@ -44,10 +45,6 @@ def cites(row: JournalRow, case: Case | None, incident: Incident | None) -> list
     return found[:MOST_CITES]
 
 
-def retarget(
-    aegis: Aegis, action_id: str, kind: str, value: str, who: Principal, reason: str
-) -> tuple[JournalRow, ActionReport]:
-    """Let a waiting action aim at another entity of its incident; the new row, and the old one's report."""
-    old = aegis.store.action(action_id)
-    new = put_in_place(aegis.graph, aegis.context, action_id, kind, value, who, reason)
-    return new, aegis._resume(old, approved=False)
+def conversation(who: Principal, thread: str | None) -> str | None:
+    """The name of somebody's conversation: whoever else takes the same word has another one."""
+    return None if thread is None else digest_of(sender(who), thread)

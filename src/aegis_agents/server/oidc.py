@@ -6,6 +6,7 @@ alone, keys from the configured issuer's own metadata alone; issuer, audience, t
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -23,17 +24,20 @@ _REFETCH_S = 30.0
 """A token with a key id that is not known makes us look again, no oftener than this: it may be made up."""
 _LONGEST = 1_000_000
 _TIMEOUT_S = 5.0
+_WHOLE_S = 15.0
 _MOST_NAME = 200
+_OTHER_TOKENS = frozenset({"id", "refresh", "offline", "logout"})
 _WRONG = "token: it is not valid here"
 
 Fetch = Callable[[str], Any]
+_log = logging.getLogger("aegis.server")
 
 
 def fetch_json(url: str) -> Any:
     """The JSON at a URL of the provider; redirects are not followed, and no proxy of the environment is used."""
     import httpx
 
-    body = b""
+    body, until = b"", time.monotonic() + _WHOLE_S
     with (
         httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
         client.stream("GET", url, headers={"Accept": "application/json"}) as response,
@@ -42,6 +46,8 @@ def fetch_json(url: str) -> Any:
             raise ValueError(f"{url} answered {response.status_code}")
         for chunk in response.iter_bytes():
             body += chunk
+            if time.monotonic() > until:
+                raise ValueError(f"{url} took more than {_WHOLE_S:g} seconds")
             if len(body) > _LONGEST:
                 raise ValueError(f"{url} answered more than {_LONGEST} bytes")
     return httpx.Response(200, content=body).json()
@@ -52,7 +58,7 @@ class Provider:
 
     def __init__(self, settings: OidcSettings, *, fetch: Fetch = fetch_json, now: Callable[[], float] = time.time):
         self._settings, self._fetch, self._now = settings, fetch, now
-        self._lock = threading.Lock()
+        self._lock, self._fetching = threading.Lock(), threading.Lock()
         self._keys: KeySet | None = None
         self._fetched_at = self._tried_at = float("-inf")
 
@@ -77,6 +83,10 @@ class Provider:
 
         if str(header.get("typ", "at+jwt")).lower().removeprefix("application/") not in ("at+jwt", "jwt"):
             raise ValueError("it is no access token")
+        if str(claims.get("typ", "")).lower() in _OTHER_TOKENS:  # Keycloak's word for what a token is
+            raise ValueError("it is no access token")
+        if "cnf" in claims:  # RFC 7800: it is bound to a key, and a bearer has not shown that it holds it
+            raise ValueError("it is bound to a key of its holder, which can't be checked here")
         if "nonce" in claims or "at_hash" in claims or "c_hash" in claims:
             raise ValueError("it is an ID token: those say who somebody is to a client, not what they may do here")
         JWTClaimsRegistry(
@@ -90,8 +100,10 @@ class Provider:
         name = claims.get(self._settings.name_claim)
         if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > _MOST_NAME:
             raise IdentityError(f"token: its {self._settings.name_claim} is no name")
+        path = self._settings.role_claim
         held: Any = claims
-        for part in self._settings.role_claim.split("."):
+        # A claim may have dots in its own name ("https://aegis.example/roles"): that one counts first.
+        for part in [path] if path in claims else path.split("."):
             held = held.get(part) if isinstance(held, dict) else None
         theirs = [held] if isinstance(held, str) else held if isinstance(held, list) else []
         ours = {role for one in theirs if isinstance(one, str) for role in self._settings.roles.get(one, ())}
@@ -101,28 +113,45 @@ class Provider:
         )  # fmt: skip
 
     def _current(self, *, anew: bool = False) -> KeySet:
+        """The provider's keys. Who has some does not wait for others' fetching: a made-up token can set that off."""
         now = self._now()
         with self._lock:
             old = now - self._fetched_at > self._settings.keys_s
-            if (self._keys is None or old or anew) and now - self._tried_at >= _REFETCH_S:
-                self._tried_at = now
-                try:
-                    self._keys = self._fetch_keys()
-                    self._fetched_at = now
-                except Exception as error:  # noqa: BLE001 - the network's and the provider's: the keys we have still stand
-                    self._failed = error
-            if self._keys is None:
-                raise Refused(503, "identity_provider", "the identity provider's keys can't be had", retry_after=30)
-            return self._keys
+            wanted = (self._keys is None or old or anew) and now - self._tried_at >= _REFETCH_S
+            self._tried_at = now if wanted else self._tried_at
+        if wanted or self._keys is None:
+            with self._fetching:
+                if wanted:
+                    self._fetch_anew(now)
+        if self._keys is None:
+            raise Refused(503, "identity_provider", "the identity provider's keys can't be had", retry_after=30)
+        return self._keys
+
+    def _fetch_anew(self, now: float) -> None:
+        try:
+            self._keys = self._fetch_keys()
+            self._fetched_at = now
+        except Exception as error:  # noqa: BLE001 - the network's and the provider's: the keys we have still stand
+            _log.warning("the identity provider's keys could not be fetched: %s", error)
 
     def _fetch_keys(self) -> KeySet:
-        from joserfc.jwk import KeySet
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet, import_key
 
         issuer = self._settings.issuer
         about = self._fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if about["issuer"] != issuer:
             raise ValueError(f"the provider calls itself {about['issuer']!r}, not {issuer!r}")
         given = self._fetch(checked_url(str(about["jwks_uri"])))
-        # Keys to sign with; a symmetric one has no place in a public set.
-        usable = [k for k in given["keys"] if k.get("kty") != "oct" and k.get("use", "sig") == "sig"]
-        return KeySet.import_key_set({"keys": usable})
+        usable = []
+        for key in given["keys"]:
+            # Keys to sign with; a symmetric one has no place in a public set.
+            if not isinstance(key, dict) or key.get("kty") == "oct" or key.get("use", "sig") != "sig":
+                continue
+            try:
+                usable.append(import_key(key))
+            except (JoseError, ValueError, TypeError, KeyError) as error:  # of a kind to come: the others still stand
+                _log.warning("a key of the identity provider can't be used: %s", error)
+        if not usable:
+            raise ValueError("the provider has no key that can be used")
+        return KeySet(usable)

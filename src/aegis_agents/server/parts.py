@@ -10,7 +10,6 @@ from starlette.requests import Request
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import SettingsError
 from aegis_agents.ledger.database import Database
-from aegis_agents.ledger.queue import prepare_queue
 from aegis_agents.ledger.served import Served
 from aegis_agents.server.bodies import Bodies
 from aegis_agents.server.idempotency import Idempotency
@@ -20,6 +19,7 @@ from aegis_agents.server.people import People
 from aegis_agents.server.rates import Rates
 from aegis_agents.server.scribe import Scribe
 from aegis_agents.server.shadow import Shadow
+from aegis_agents.server.shared import Shared
 from aegis_agents.server.workroom import Workroom
 from aegis_agents.settings_server import ServerSettings
 
@@ -32,7 +32,6 @@ class Parts:
         if not isinstance(store, Database):
             raise SettingsError("ledger: the server needs one of Aegis' own stores (SQLite or PostgreSQL)")
         self.aegis, self.settings, self.database = aegis, settings, cast(Database, store)
-        prepare_queue(self.database)
         self.served = Served(self.database)
         self.metrics = Metrics()
         self.provider = Provider(settings.oidc) if settings.oidc else None
@@ -43,7 +42,7 @@ class Parts:
         self.scribe = Scribe(aegis.store)
         self.idempotency = Idempotency(self.served, self.workroom)
         self.shadow = Shadow(aegis)
-        self.verifying = asyncio.Semaphore(1)
+        self.verifying = Shared(self.workroom)
         self.ready = self.stopping = False
 
     async def close(self) -> None:

@@ -46,6 +46,10 @@ class People:
     def __init__(self, store: Store, provider: Provider | None = None, *, tokens_answer: bool = True) -> None:
         self._store, self._provider, self._tokens_answer = store, provider, tokens_answer
 
+    def abroad(self, token: str) -> bool:
+        """Whether the provider's keys say whose this is, which may have to be fetched."""
+        return self._provider is not None and token.count(".") == 2
+
     def authenticate(self, token: str) -> Principal:
         """Whose token this is, with all that their roles hold. Raises IdentityError, Refused (503).
 
@@ -53,7 +57,7 @@ class People:
         """
         if not token or len(token) > LONGEST_TOKEN or not token.isascii():
             raise IdentityError("token: it is not known, has expired or was revoked")
-        if self._provider is not None and token.count(".") == 2:
+        if self._provider is not None and self.abroad(token):
             who = self._provider.authenticate(token)
             roles = implied(who.roles)
         else:
@@ -91,3 +95,8 @@ def need(role: str) -> Callable[[Request], Awaitable[Principal]]:
 def acting(who: Principal) -> Any:
     """The person as the library's `token=` takes them: authenticated already."""
     return who
+
+
+def sender(who: Principal) -> str:
+    """Whose keys and conversations these are: names of a provider may pass to somebody else, its subjects don't."""
+    return f"{who.id} {who.detail}" if who.method == "oidc" else who.id

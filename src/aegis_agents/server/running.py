@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import signal
+import ssl
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from aegis_agents.aegis import Aegis
+from aegis_agents.errors import SettingsError
 from aegis_agents.server.app import create_app
+from aegis_agents.server.connections import BoundedConnection
 from aegis_agents.settings_server import ServerSettings
 
 
@@ -30,14 +33,27 @@ def make_server(app: FastAPI, settings: ServerSettings) -> uvicorn.Server:
     """The server of an application: where it listens, with TLS or behind the proxies that it trusts."""
     certificate = str(settings.tls_certificate) if settings.tls_certificate else None
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, ssl_certfile=certificate,
+        app, http=BoundedConnection, host=settings.host, port=settings.port, ssl_certfile=certificate,
         ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
         # Without trusted proxies nobody's word is taken for where a request comes from.
         proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=list(settings.trusted_proxies),
         limit_concurrency=settings.connections, timeout_graceful_shutdown=math.ceil(settings.drain_s),
         server_header=False, access_log=False, ws="none", lifespan="on", log_level="warning",
     )  # fmt: skip
+    _check_tls(settings)
     return _Server(config, app)
+
+
+def _check_tls(settings: ServerSettings) -> None:
+    """Raises SettingsError for a certificate or key that can't be read; a passphrase is not asked for."""
+    if settings.tls_certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise SettingsError(
+            f"server: tls_certificate and tls_key can't be used ({error}): give PEM files that fit, the key not encrypted"
+        ) from error
 
 
 def serve(aegis: Aegis, settings: ServerSettings, app: FastAPI | None = None) -> None:

@@ -39,11 +39,23 @@ class TargetGiven(_Given):
     reason: str = Field(default="", max_length=MOST_REASON)
 
 
+class WishGiven(_Given):
+    """An action that a person wishes, on an entity of the incident."""
+
+    action: str = Field(min_length=1, max_length=80, examples=["isolate_host"])
+    kind: str = Field(min_length=1, max_length=40, examples=["host"])
+    value: str = Field(min_length=1, max_length=8_000, examples=["wks-042"])
+    reason: str = Field(default="", max_length=500)
+
+
 class QuestionGiven(_Given):
     """A question in plain language; about one incident, if it is named."""
 
     question: str = Field(min_length=1, max_length=2_000, examples=["why was this closed?"])
     incident_id: str | None = Field(default=None, max_length=300)
+    thread: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Questions with the same one are a conversation; each person has their own."
+    )  # fmt: skip
 
 
 class CaseAnswer(Case):

@@ -34,6 +34,8 @@ LOOK_S = 1.0
 """How often the ledger is looked at for news."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 600.0
 _TIMEOUT_S = 15.0
+_WHOLE_S = 30.0
+"""Seconds for one attempt: each byte may come in time and the answer never."""
 _PAGE = 200
 _log = logging.getLogger("aegis.server")
 
@@ -126,9 +128,12 @@ class Webhooks:
         headers = signed_headers(hook.secret, news.id, int(time.time()), body)
         headers |= {"Content-Type": "application/json", "User-Agent": "aegis-webhooks"}
         try:
-            async with self._client.stream("POST", hook.url, content=body, headers=headers) as response:
+            async with (
+                asyncio.timeout(_WHOLE_S),
+                self._client.stream("POST", hook.url, content=body, headers=headers) as response,
+            ):
                 status = response.status_code  # what it says besides is not read: it may have no end
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise NotTaken(f"{hook.name}: {type(error).__name__}") from error
         if not 200 <= status < 300:
             raise NotTaken(f"{hook.name}: answered {status}")

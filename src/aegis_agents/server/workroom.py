@@ -16,6 +16,8 @@ from aegis_agents.server.problems import Refused
 T = TypeVar("T")
 READERS = 4
 """Threads for look-ups in the store."""
+DOORS = 2
+"""Threads that look tokens up, and as many that wait for an identity provider: neither waits behind what is read."""
 ACTORS = 8
 """Threads for what people answer: they wait for other systems more than for the processor."""
 
@@ -29,6 +31,7 @@ class Workroom:
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="aegis-work")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="aegis-read")
         self._actors = ThreadPoolExecutor(ACTORS, thread_name_prefix="aegis-act")
+        self._doors = {abroad: ThreadPoolExecutor(DOORS, thread_name_prefix="aegis-door") for abroad in (False, True)}
 
     @property
     def inside(self) -> int:
@@ -50,8 +53,17 @@ class Workroom:
         """Run a look-up; it does not wait behind investigations."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, function)
 
-    async def stream(self, make: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
-        """The items of an iterator that is run in a worker, as they come; it is run to its end in any case."""
+    async def ask_who(self, function: Callable[[], T], *, abroad: bool) -> T:
+        """Find out who somebody is; `abroad` where an identity provider may have to be waited for."""
+        return await asyncio.get_running_loop().run_in_executor(self._doors[abroad], function)
+
+    async def stream(
+        self, make: Callable[[], Iterator[T]], *, over: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[T]:
+        """The items of an iterator that is run in a worker, as they come; it is run to its end in any case.
+
+        `over` is called, in the event loop, when it has ended or could not begin.
+        """
         loop, items = asyncio.get_running_loop(), asyncio.Queue[Any]()
         end = object()
 
@@ -63,8 +75,13 @@ class Workroom:
             except Exception as raised:  # noqa: BLE001 - handed to whoever reads the stream
                 error = raised
             loop.call_soon_threadsafe(items.put_nowait, (end, error))
+            loop.call_soon_threadsafe(over)
 
-        self._begin(self._workers, run, False)
+        try:
+            self._begin(self._workers, run, False)
+        except Refused:
+            over()
+            raise
         while True:
             item = await items.get()
             if isinstance(item, tuple) and len(item) == 2 and item[0] is end:
@@ -77,7 +94,8 @@ class Workroom:
         """Finish what runs; what only waits is dropped, and was not taken in."""
         self._workers.shutdown(wait=True, cancel_futures=True)
         self._actors.shutdown(wait=True)
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._readers, *self._doors.values()):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, pool: ThreadPoolExecutor, function: Callable[[], T], patient: bool) -> Future[T]:
         if self._inside >= self._most and not patient:

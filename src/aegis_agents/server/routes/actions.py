@@ -8,31 +8,35 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Request
 from starlette.responses import Response
 
+from aegis_agents.ledger.queue import count_waiting, read_waiting
 from aegis_agents.records import ActionReport, Principal
 from aegis_agents.server.answers import answer
-from aegis_agents.server.library import action_item, retarget
+from aegis_agents.server.library import action_item
 from aegis_agents.server.parts import Parts
 from aegis_agents.server.people import acting
 from aegis_agents.server.routes.common import (
     IDEMPOTENCY_KEY,
     JSON_BODY,
+    KNOWN_QUERY,
     ActionId,
+    Analyst,
     Approver,
+    IncidentId,
     Operator,
     TheParts,
     Viewer,
     problems,
 )
-from aegis_agents.server.shapes import ActionItem, ActionItems, ReasonGiven, TargetGiven
+from aegis_agents.server.shapes import ActionItem, ActionItems, ReasonGiven, TargetGiven, WishGiven
 
-router = APIRouter(prefix="/v1", tags=["actions"])
+router = APIRouter(prefix="/v1", tags=["actions"], dependencies=KNOWN_QUERY)
 
 Reason = Annotated[ReasonGiven | None, Body()]
 _ANSWERING: dict[str, Any] = {
     "dependencies": JSON_BODY, "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]},
 }  # fmt: skip
-_SAID = problems(404, 409, 413, 415, 422)
-_DONE = problems(404, 409, 413, 415, 422, 502)
+_SAID = problems(400, 404, 408, 409, 413, 415, 422)
+_DONE = problems(400, 404, 408, 409, 413, 415, 422, 502)
 
 
 @router.get("/approvals", summary="What waits for a person", responses={200: {"model": ActionItems}, **problems(422)})
@@ -40,9 +44,8 @@ async def approvals(parts: TheParts, who: Viewer, limit: Annotated[int, Query(ge
     """Actions that wait, oldest first, each with why it waits, its evidence, its undo, and who said yes already."""
 
     def look() -> dict[str, Any]:
-        rows = parts.aegis.pending()
-        parts.metrics.waiting.set(len(rows))
-        return {"items": [action_item(parts.aegis, row) for row in rows[:limit]], "total": len(rows)}
+        items = [action_item(parts.aegis, row) for row in read_waiting(parts.database, limit=limit)]
+        return {"items": items, "total": count_waiting(parts.database)}
 
     return answer(await parts.workroom.read(look))
 
@@ -108,9 +111,31 @@ async def aim(action_id: ActionId, given: TargetGiven, request: Request, parts: 
 
     async def work() -> Response:
         def put() -> dict[str, Any]:
-            new, _ = retarget(parts.aegis, action_id, given.kind, given.value, who, given.reason)
-            return action_item(parts.aegis, new)
+            new = parts.aegis.retarget(action_id, given.kind, given.value, reason=given.reason, token=acting(who))
+            return action_item(parts.aegis, parts.aegis.store.action(new.action_id))
 
         return answer(await parts.workroom.act(put))
+
+    return await parts.idempotency.once(request, who, await request.body(), work)
+
+
+@router.post(
+    "/incidents/{incident_id}/actions", summary="Wish for an action", responses={200: {"model": ActionItem}, **_SAID},
+    **_ANSWERING,
+)  # fmt: skip
+async def wish(incident_id: IncidentId, given: WishGiven, request: Request, parts: TheParts, who: Analyst) -> Response:
+    """Put before the gate what Aegis did not propose itself. What the gate allows waits for an approver: nothing is done.
+
+    Where the same waits or is in effect already, that is answered.
+    """
+
+    async def work() -> Response:
+        def put() -> dict[str, Any]:
+            made = parts.aegis.propose(
+                incident_id, given.action, given.kind, given.value, reason=given.reason, token=acting(who)
+            )
+            return action_item(parts.aegis, parts.aegis.store.action(made.action_id))
+
+        return answer(await parts.workroom.work(put))
 
     return await parts.idempotency.once(request, who, await request.body(), work)

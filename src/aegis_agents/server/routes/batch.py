@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -13,9 +14,9 @@ from aegis_agents.errors import AegisError
 from aegis_agents.server.answers import to_json
 from aegis_agents.server.investigating import Format, investigate
 from aegis_agents.server.problems import problem_of
-from aegis_agents.server.routes.common import Analyst, TheParts, problems
+from aegis_agents.server.routes.common import KNOWN_QUERY, Analyst, TheParts, problems
 
-router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"], dependencies=KNOWN_QUERY)
 
 _NDJSON = "application/x-ndjson"
 _LINES = '{"event_id": "a-1", "title": "Beacon"}\n{"event_id": "a-2", "title": "Beacon"}\n'
@@ -26,6 +27,7 @@ _BODY: dict[str, Any] = {
     }
 }  # fmt: skip
 _CHUNK = 1_000_000
+_log = logging.getLogger("aegis.server")
 
 
 @router.post(
@@ -48,23 +50,19 @@ async def batch(
     The batch is read whole before the first answer. What was answered was decided and is kept; after a connection that
     broke, send the batch again: what was decided answers its case.
     """
-    opened = parts.bodies.batch(request)
-    file = await opened.__aenter__()
+    file = await parts.bodies.batch(request, who.id)
 
     async def lines() -> AsyncIterator[bytes]:
-        try:
-            number = 0
-            while line := await asyncio.to_thread(file.readline, parts.settings.body_bytes + 1):
-                number += 1
-                whole = line.endswith(b"\n") or len(line) <= parts.settings.body_bytes
-                while not line.endswith(b"\n") and (rest := await asyncio.to_thread(file.readline, _CHUNK)):
-                    whole = whole and not rest
-                    if rest.endswith(b"\n"):
-                        break
-                if line.strip(b"\xef\xbb\xbf \t\r\n") or not whole:
-                    yield to_json(await _one(line, number, whole)) + b"\n"
-        finally:
-            await opened.__aexit__(None, None, None)
+        number = 0
+        while line := await asyncio.to_thread(file.readline, parts.settings.body_bytes + 1):
+            number += 1
+            whole = line.endswith(b"\n") or len(line) <= parts.settings.body_bytes
+            while not line.endswith(b"\n") and (rest := await asyncio.to_thread(file.readline, _CHUNK)):
+                whole = whole and not rest
+                if rest.endswith(b"\n"):
+                    break
+            if line.strip(b"\xef\xbb\xbf \t\r\n") or not whole:
+                yield to_json(await _one(line, number, whole)) + b"\n"
 
     async def _one(line: bytes, number: int, whole: bool) -> dict[str, Any]:
         if not whole:
@@ -75,5 +73,8 @@ async def batch(
             problem = problem_of(error).problem
             more = {"field": problem.field, "fix": problem.fix}
             return {"error": problem.detail, "line": number} | {k: v for k, v in more.items() if v}
+        except Exception:  # noqa: BLE001 - a mistake of ours: the log has it, and the rest of the batch goes on
+            _log.exception("line %d of the batch of request %s broke", number, request.state.request_id)
+            return {"error": f"something broke; its number is {request.state.request_id}", "line": number}
 
     return StreamingResponse(lines(), media_type=_NDJSON)

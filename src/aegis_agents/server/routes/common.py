@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from fastapi.params import Depends as Dependency
+from fastapi.routing import APIRoute
 
 from aegis_agents.records import Principal
 from aegis_agents.server.bodies import json_only
 from aegis_agents.server.parts import Parts, parts_of
 from aegis_agents.server.people import need
-from aegis_agents.server.problems import documented
+from aegis_agents.server.problems import Refused, documented
 
 
 async def _parts(request: Request) -> Parts:
@@ -28,6 +29,19 @@ IncidentId = Annotated[str, Path(min_length=1, max_length=300, description="As `
 ActionId = Annotated[str, Path(min_length=1, max_length=100, examples=["act-0123456789abcdef"])]
 ANY_ACCESS = (401, 403, 429, 503)
 JSON_BODY: list[Dependency] = [Depends(json_only)]
+
+
+async def known_query(request: Request) -> None:
+    """A dependency: a parameter that a route does not know is refused, since `?shaddow=true` must not act."""
+    route = request.scope.get("route")
+    known = {p.alias for p in route.dependant.query_params} if isinstance(route, APIRoute) else None
+    for name in request.query_params:
+        if known is not None and name not in known:
+            fix = f"one of {', '.join(sorted(known))}" if known else "leave it out"
+            raise Refused(422, "invalid_input", "there is no such parameter here", field=name[:40], fix=fix)
+
+
+KNOWN_QUERY: list[Dependency] = [Depends(known_query)]
 
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key", "in": "header", "required": False,

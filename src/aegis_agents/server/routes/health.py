@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from aegis_agents._version import __version__
+from aegis_agents.ledger.queue import count_waiting
 from aegis_agents.server.answers import answer
 from aegis_agents.server.metrics import CONTENT_TYPE
 from aegis_agents.server.routes.common import TheParts, problems
@@ -39,5 +40,5 @@ async def metrics(request: Request, parts: TheParts) -> Response:
     figures = parts.metrics
     figures.inside.set(parts.workroom.inside)
     figures.bodies.set(parts.bodies.held)
-    figures.waiting.set(await parts.workroom.read(lambda: len(parts.aegis.pending())))
+    figures.waiting.set(await parts.workroom.read(lambda: count_waiting(parts.database)))
     return Response(await parts.workroom.read(figures.text), media_type=CONTENT_TYPE)

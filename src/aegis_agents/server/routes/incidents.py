@@ -16,6 +16,7 @@ from aegis_agents.server.people import acting
 from aegis_agents.server.routes.common import (
     IDEMPOTENCY_KEY,
     JSON_BODY,
+    KNOWN_QUERY,
     Analyst,
     IncidentId,
     TheParts,
@@ -24,7 +25,7 @@ from aegis_agents.server.routes.common import (
 )
 from aegis_agents.server.shapes import CaseAnswer, Confirmed, QueueAnswer, VerdictGiven
 
-router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"], dependencies=KNOWN_QUERY)
 
 _ALERT = {
     "requestBody": {
@@ -66,15 +67,15 @@ async def hand_in(
 
     With `Accept: text/event-stream` each agent's step is an event as it finishes, and the last one, `case`, is the case.
     """
-    async with parts.bodies.alert(request) as body:
-        if wants_events(request):
-            return event_stream(steps(parts, body, format, shadow))
+    alert = await parts.bodies.alert(request)
+    if wants_events(request):
+        return event_stream(steps(parts, alert, format, shadow))
 
-        async def work() -> Response:
-            done = await investigate(parts, body, format, shadow)
-            return answer(done.case, 201 if done.new else 200)
+    async def work() -> Response:
+        done = await investigate(parts, alert.body, format, shadow)
+        return answer(done.case, 201 if done.new else 200)
 
-        return await parts.idempotency.once(request, who, body, work)
+    return await parts.idempotency.once(request, who, alert.body, work)
 
 
 @router.get(
@@ -88,10 +89,12 @@ async def queue(
     state: Annotated[QueueState | None, Query(description="waiting: for a person; open: not decided yet.")] = None,
 ) -> Response:  # fmt: skip
     """Incidents, newest first, page by page. What comes in meanwhile shifts no page."""
-    page = await parts.workroom.read(
-        lambda: read_queue(parts.database, limit=limit, after=cursor, verdict=verdict, state=state)
-    )
-    return answer(page.model_dump(mode="json"))
+
+    def look() -> Response:
+        page = read_queue(parts.database, limit=limit, after=cursor, verdict=verdict, state=state)
+        return answer(page.model_dump(mode="json"))
+
+    return await parts.workroom.read(look)
 
 
 @router.get(
@@ -102,17 +105,21 @@ async def one(
     include: Annotated[Literal["incident"] | None, Query(description="incident: its facts and entities too.")] = None,
 ) -> Response:  # fmt: skip
     """The case of an incident, its actions as they stand now."""
-    case = await parts.workroom.read(lambda: parts.aegis.case(incident_id))
-    found = case.to_dict()
-    if include == "incident" and case.incident is not None:
-        found["incident"] = case.incident.model_dump(mode="json")
-    return answer(found)
+
+    def look() -> Response:
+        case = parts.aegis.case(incident_id)
+        found = case.to_dict()
+        if include == "incident" and case.incident is not None:
+            found["incident"] = case.incident.model_dump(mode="json")
+        return answer(found)
+
+    return await parts.workroom.read(look)
 
 
 @router.post(
     "/{incident_id}/confirm", summary="Say what it really was", dependencies=JSON_BODY,
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
-    responses={200: {"model": Confirmed}, **problems(404, 409, 413, 415, 422)},
+    responses={200: {"model": Confirmed}, **problems(400, 404, 408, 409, 413, 415, 422)},
 )  # fmt: skip
 async def confirm(
     incident_id: IncidentId, given: VerdictGiven, request: Request, parts: TheParts, who: Analyst

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, Protocol, cast
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -12,13 +12,21 @@ from aegis_agents.errors import IntelError
 from aegis_agents.intel import Intel
 from aegis_agents.intel.feeds.state import STATES, FeedStates
 from aegis_agents.server.answers import answer
-from aegis_agents.server.events import event_stream, plain, wants_events
+from aegis_agents.server.events import event_stream, wants_events
+from aegis_agents.server.library import conversation
 from aegis_agents.server.parts import Parts
-from aegis_agents.server.problems import Refused
-from aegis_agents.server.routes.common import IDEMPOTENCY_KEY, JSON_BODY, Analyst, TheParts, Viewer, problems
+from aegis_agents.server.routes.common import (
+    IDEMPOTENCY_KEY,
+    JSON_BODY,
+    KNOWN_QUERY,
+    Analyst,
+    TheParts,
+    Viewer,
+    problems,
+)
 from aegis_agents.server.shapes import IntelStatus, Passages, QuestionGiven
 
-router = APIRouter(prefix="/v1", tags=["knowledge"])
+router = APIRouter(prefix="/v1", tags=["knowledge"], dependencies=KNOWN_QUERY)
 
 
 def _intel(parts: Parts) -> Intel:
@@ -28,7 +36,7 @@ def _intel(parts: Parts) -> Intel:
     return intel
 
 
-@router.get("/intel/status", summary="How fresh it is", responses={200: {"model": IntelStatus}, **problems()})
+@router.get("/intel/status", summary="How fresh it is", responses={200: {"model": IntelStatus}, **problems(422)})
 async def status(parts: TheParts, who: Viewer) -> Response:
     """The snapshot in use, what it holds by corpus and feed, and when each feed last worked."""
 
@@ -65,14 +73,6 @@ async def search(
     return answer({"items": [passage.model_dump(mode="json") for passage in found]})
 
 
-class _Asked(Protocol):
-    """The part of the façade that answers questions."""
-
-    def ask(self, question: str, case: str | None = None) -> Any: ...
-
-    def ask_stream(self, question: str, case: str | None = None) -> Iterator[Any]: ...
-
-
 _ANSWER: dict[str, Any] = {
     "description": "The answer, every sentence with what it cites. It never acts.",
     "content": {
@@ -84,26 +84,30 @@ _ANSWER: dict[str, Any] = {
 
 @router.post(
     "/ask", summary="Ask in plain language", dependencies=JSON_BODY,
-    openapi_extra={"parameters": [IDEMPOTENCY_KEY]}, responses={200: _ANSWER, **problems(404, 409, 413, 415, 422)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]}, responses={200: _ANSWER, **problems(400, 404, 408, 409, 413, 415, 422)},
 )  # fmt: skip
 async def ask(given: QuestionGiven, request: Request, parts: TheParts, who: Analyst) -> Response:
     """About a case, the queue or intelligence. With `Accept: text/event-stream`: events token, cite, and answer."""
-    if not hasattr(parts.aegis, "ask"):
-        raise Refused(503, "no_assistant", "this server has no assistant")
-    asked = cast(_Asked, parts.aegis)
-    if given.incident_id is not None:
-        wanted = given.incident_id
-        await parts.workroom.read(lambda: parts.aegis.case(wanted))
+    about, thread = given.incident_id, conversation(who, given.thread)
+    if about is not None:
+        await parts.workroom.read(lambda: parts.aegis.case(about))
     if wants_events(request):
-        return event_stream(_told(parts, asked, given))
+        return event_stream(_told(parts, given, thread))
 
     async def work() -> Response:
-        found = await parts.workroom.work(lambda: asked.ask(given.question, given.incident_id))
-        return answer(plain(found.to_dict()))
+        found = await parts.workroom.work(lambda: parts.aegis.ask(given.question, about, thread=thread))
+        return answer(_in_their_words(found.to_dict(), given))
 
     return await parts.idempotency.once(request, who, await request.body(), work)
 
 
-async def _told(parts: Parts, asked: _Asked, given: QuestionGiven) -> AsyncIterator[tuple[str, Any]]:
-    async for event in parts.workroom.stream(lambda: asked.ask_stream(given.question, given.incident_id)):
-        yield str(event.kind), event.to_dict()
+async def _told(parts: Parts, given: QuestionGiven, thread: str | None) -> AsyncIterator[tuple[str, Any]]:
+    ask = parts.aegis.ask_stream
+    async for event in parts.workroom.stream(lambda: ask(given.question, given.incident_id, thread=thread)):
+        said = event.to_dict()
+        yield event.kind, _in_their_words(said, given) if event.kind == "answer" else said
+
+
+def _in_their_words(said: dict[str, Any], given: QuestionGiven) -> dict[str, Any]:
+    """An answer that calls the conversation what the one who asked does."""
+    return said | {"thread": given.thread}

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from aegis_agents.errors import LedgerTampered
 from aegis_agents.server.answers import answer
-from aegis_agents.server.routes.common import TheParts, Viewer, problems
+from aegis_agents.server.routes.common import KNOWN_QUERY, TheParts, Viewer, problems
 from aegis_agents.server.shapes import AutonomyAnswer, LedgerPage, Timers, Verified
 
-router = APIRouter(prefix="/v1", tags=["records"])
+router = APIRouter(prefix="/v1", tags=["records"], dependencies=KNOWN_QUERY)
 
 
 @router.get("/ledger", summary="Ledger entries", responses={200: {"model": LedgerPage}, **problems(422)})
@@ -24,14 +24,16 @@ async def ledger(
     kind: Annotated[str | None, Query(min_length=1, max_length=60, examples=["action.answered"])] = None,
 ) -> Response:  # fmt: skip
     """Entries with `seq` above `after`, in order. A body that retention removed is null."""
-    entries = await parts.workroom.read(
-        lambda: list(parts.aegis.store.entries(incident_id=incident, after=after, limit=limit, kind=kind))
-    )
-    items = [entry.model_dump(mode="json") for entry in entries]
-    return answer({"items": items, "next": entries[-1].seq if len(entries) == limit else None})
+
+    def look() -> Response:
+        entries = parts.aegis.store.entries(incident_id=incident, after=after, limit=limit, kind=kind)
+        items = [entry.model_dump(mode="json") for entry in entries]
+        return answer({"items": items, "next": entries[-1].seq if len(entries) == limit else None})
+
+    return await parts.workroom.read(look)
 
 
-@router.get("/ledger/verify", summary="Check the ledger", responses={200: {"model": Verified}, **problems()})
+@router.get("/ledger/verify", summary="Check the ledger", responses={200: {"model": Verified}, **problems(422)})
 async def verify(parts: TheParts, who: Viewer) -> Response:
     """The whole chain, its checkpoints and their signatures are checked."""
 
@@ -42,11 +44,10 @@ async def verify(parts: TheParts, who: Viewer) -> Response:
             return {"intact": False, "error": str(error)}
         return {"intact": True} | found.model_dump(mode="json")
 
-    async with parts.verifying:  # it reads the whole ledger: one at a time
-        return answer(await parts.workroom.read(check))
+    return answer(await parts.verifying.read(check))  # it reads the whole ledger: one at a time, for all who ask
 
 
-@router.get("/autonomy", summary="What may be done alone", responses={200: {"model": AutonomyAnswer}, **problems()})
+@router.get("/autonomy", summary="What may be done alone", responses={200: {"model": AutonomyAnswer}, **problems(422)})
 async def autonomy(parts: TheParts, who: Viewer) -> Response:
     """The matrix in force, action by asset tier, and what each cell lacks until the next level."""
     aegis = parts.aegis
@@ -61,7 +62,7 @@ async def autonomy(parts: TheParts, who: Viewer) -> Response:
     return answer(await parts.workroom.read(look))
 
 
-@router.get("/timers", summary="What lifts itself", responses={200: {"model": Timers}, **problems()})
+@router.get("/timers", summary="What lifts itself", responses={200: {"model": Timers}, **problems(422)})
 async def timers(parts: TheParts, who: Viewer) -> Response:
     """Actions that will lift themselves, the next first."""
     rows = await parts.workroom.read(parts.aegis.timers)
