@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from aegis_agents.answering import MOST_REASON
+from aegis_agents.errors import InputError
 from aegis_agents.identity import Token
 from aegis_agents.once import opened_once
 from aegis_agents.records import ActionReport, Case, Incident
@@ -27,7 +29,9 @@ class Asking(Reviewing):
         from aegis_agents.assistant import Assistant
 
         kept = self.settings.home / "assistant"
-        return Assistant(self.context, autonomy=self.autonomy_in_force, standings=self.standings, cache=kept)
+        return Assistant(
+            self.context, autonomy=self.autonomy_in_force, standings=self.standings, cache=kept, tenant=self.settings.tenant
+        )  # fmt: skip
 
     def ask(self, question: str, case: str | Case | None = None, *, thread: str | None = None) -> Answer:
         """Answer a question about a case, the queue or intelligence; every statement of fact cites.
@@ -103,6 +107,8 @@ class Asking(Reviewing):
 
         Needs the role approver. Raises UnknownAction, AlreadyDecided, InputError, ActionError (see `retargeting`).
         """
+        if len(reason) > MOST_REASON:
+            raise InputError(f"has {len(reason)} characters", field="reason", fix=f"at most {MOST_REASON}")
         who = self._who("approver", by, token)
         old = self.store.action(action_id)
         new = retarget(self.graph, self.context, action_id, kind, value, who, reason)

@@ -56,6 +56,8 @@ def retarget(
             raise AlreadyDecided(f"that is {there.action_id} already: {there.state}")
         store.answer(action_id, False, who, f"in its place {proposal.action_id}: {reason}".removesuffix(": "))
         new = store.record_decision(row.incident_id, proposal, decision, "awaiting")
+        if new.state != "awaiting":  # it came and went since the generation was looked up
+            raise AlreadyDecided(f"{new.action_id} was decided meanwhile: it is {new.state}; ask again")
         body = {
             "action_id": new.action_id,
             "instead_of": action_id,

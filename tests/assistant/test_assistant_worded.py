@@ -156,6 +156,6 @@ def test_numbers_and_names_must_stand_in_what_is_cited(text: str, missing: list[
 def test_control_characters_and_secrets_of_a_worded_sentence_are_masked() -> None:
     cite = Cite(id="f1", kind="fact", text="key AKIAIOSFODNN7EXAMPLE", ref="x")
     said = json.dumps([{"text": "The key is\n\u202eAKIAIOSFODNN7EXAMPLE.", "cites": ["f1"]}])
-    (kept,), _ = accept(said, {"f1": cite}, {"f1": cite.text}, "q")
+    (kept,), _ = accept(said, {"f1": cite}, {"f1": cite.text})
     assert "AKIAIOSFODNN7EXAMPLE" not in kept.text
     assert "\u202e" not in kept.text

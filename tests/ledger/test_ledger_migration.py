@@ -166,3 +166,41 @@ def test_a_crash_before_the_anchor_moved_on_is_no_tampering(tmp_path: Path, behi
     assert (tmp_path / "aegis.sqlite.anchor").read_bytes() != left
     assert store.verify().entries == 7
     store.close()
+
+
+def test_a_store_of_version_3_gets_the_queue_s_column_and_keeps_its_chain(tmp_path: Path) -> None:
+    store = open_in(tmp_path)
+    for name in ("inc-1", "inc-2", "inc-3"):
+        store.admit(incident(name), "n", {})
+    store.finish("inc-1", case_of("inc-1"))
+    store.finish("inc-3", case_of("inc-3"))
+    before = store.verify()
+    store.close()
+    with sqlite3.connect(tmp_path / "aegis.sqlite") as db:  # as version 3 left it, a server having run over it
+        for index in ("intake_queue", "intake_open", "intake_verdict"):
+            db.execute(f"DROP INDEX {index}")
+        db.execute("ALTER TABLE intake DROP COLUMN verdict")
+        db.execute("CREATE INDEX intake_open ON intake(at) WHERE finished_at IS NULL")
+        db.execute("CREATE INDEX intake_queue ON intake(at, incident_id)")
+        db.execute("CREATE INDEX intake_queue_undetermined ON intake(at) WHERE case_json LIKE '%x%'")
+        db.execute("PRAGMA user_version=3")
+    db.close()
+    store = open_in(tmp_path)
+    assert (store.verify().head, store.verify().entries) == (before.head, before.entries)
+    assert {row.incident_id for row in store.queue(verdict="true_positive").items} == {"inc-1", "inc-3"}
+    assert [row.incident_id for row in store.queue(state="open").items] == ["inc-2"]
+    store.close()
+    open_in(tmp_path).close()
+    SqliteStore(tmp_path / "new.sqlite").close()
+    assert _shape(tmp_path / "aegis.sqlite") == _shape(tmp_path / "new.sqlite")
+
+
+def _shape(file: Path) -> list[Any]:
+    with sqlite3.connect(file) as db:
+        columns = db.execute("PRAGMA table_info(intake)").fetchall()
+        indexes = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'intake' ORDER BY name"
+        )
+        found = [columns, indexes.fetchall(), db.execute("PRAGMA user_version").fetchone()]
+    db.close()
+    return found

@@ -13,6 +13,7 @@ from tests.people import token_of
 pytest.importorskip("ipywidgets", reason="needs the notebook extra")
 
 from aegis_agents.notebook.panel import ApprovalsPanel, Card, approvals
+from aegis_agents.notebook.waiting_rows import MOST_SHOWN
 
 
 @pytest.fixture
@@ -100,3 +101,25 @@ def test_where_there_are_no_widgets_there_is_a_table(panel: ApprovalsPanel) -> N
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "isolate_host" in bundle["text/html"]
     assert bundle["text/plain"] == "5 actions wait"
+
+
+def test_of_hundreds_it_reads_and_shows_the_first_alone(aegis: Aegis, monkeypatch: pytest.MonkeyPatch) -> None:
+    aegis.investigate(example("1_attack"))
+    (row, *_) = aegis.pending()
+    many = [row.model_copy(update={"action_id": f"act-{n:016x}"}) for n in range(300)]
+    monkeypatch.setattr(aegis, "pending", lambda: many)
+    read: list[str] = []
+    case = aegis.store.case
+
+    def noted(incident_id: str) -> Any:
+        read.append(incident_id)
+        return case(incident_id)
+
+    monkeypatch.setattr(aegis.store, "case", noted)
+    panel = approvals(aegis)
+    assert len(panel.cards) == MOST_SHOWN
+    assert len(read) == 1  # one incident's case, once
+    assert "300 actions wait, the first 50 are shown" in panel._count.value
+    still = panel._repr_mimebundle_()
+    assert still["text/plain"] == "300 actions wait"
+    assert "250 more are not shown" in still["text/html"]

@@ -10,9 +10,9 @@ import pytest
 from aegis_agents import Aegis, InputError
 from aegis_agents.ledger import Store
 from aegis_agents.notebook import replay, what_if
-from aegis_agents.supposing.changing import change_incident
 from aegis_agents.records import Case
 from aegis_agents.sources import parse
+from aegis_agents.supposing.changing import change_incident
 from tests.notebook.notebook_parts import example
 
 REAL = {

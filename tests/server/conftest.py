@@ -99,7 +99,8 @@ def listening() -> Callable[..., Any]:
             while not server.started and time.monotonic() < until:
                 time.sleep(0.01)
             scheme = "https" if settings.tls_certificate else "http"
-            yield f"{scheme}://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+            host, port = server.servers[0].sockets[0].getsockname()[:2]
+            yield f"{scheme}://{host}:{port}"
         finally:
             server.should_exit = True
             thread.join(30)

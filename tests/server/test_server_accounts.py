@@ -105,6 +105,8 @@ def test_figures_are_for_who_has_a_token_or_is_here(rig: Rig) -> None:
     [
         (("127.0.0.1", 1), {}, 200), (("::1", 1), {}, 200), (("192.0.2.1", 1), {}, 401),
         (("127.0.0.1", 1), {"X-Forwarded-For": "192.0.2.1"}, 401), (("127.0.0.1", 1), {"Forwarded": "for=1"}, 401),
+        (("127.0.0.1", 1), {"Host": "localhost:8740"}, 200), (("127.0.0.1", 1), {"Host": "rebound.example"}, 401),
+        (("127.0.0.1", 1), {"Host": "[::1"}, 401),
     ],
 )  # fmt: skip
 def test_who_is_here_is_not_who_came_through_something_here(
@@ -112,7 +114,7 @@ def test_who_is_here_is_not_who_came_through_something_here(
 ) -> None:
     from starlette.testclient import TestClient
 
-    asked = TestClient(rig.client.app, client=client)
+    asked = TestClient(rig.client.app, client=client, base_url="http://127.0.0.1:8740")
     assert asked.get("/metrics", headers=headers).status_code == status
 
 
@@ -135,6 +137,11 @@ def test_health_and_readiness(rig: Rig) -> None:
 
 
 def test_only_named_hosts_are_answered(serving: Callable[..., Any]) -> None:
-    with serving(hosts=("aegis.example",)) as rig:
+    with serving(hosts=("aegis.example", "*.soc.example")) as rig:
         assert rig.client.get("/healthz").status_code == 400
-        assert rig.client.get("/healthz", headers={"Host": "aegis.example"}).status_code == 200
+        wrong = rig.client.get("/healthz", headers={"Host": "aegis.example.evil"})
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "wrong_host")
+        for name in ("aegis.example", "AEGIS.example:8740", "a.soc.example"):
+            assert rig.client.get("/healthz", headers={"Host": name}).status_code == 200
+        for name in ("soc.example", "", "[::1", "aegis.example@evil"):
+            assert rig.client.get("/healthz", headers={"Host": name}).status_code == 400

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -93,7 +95,8 @@ def test_other_public_keys_sign_too(key: Any, alg: str) -> None:
         {"aud": ["other"]}, {"exp": NOW - 61}, {"exp": None}, {"exp": "never"}, {"nbf": NOW + 61}, {"iat": NOW + 61},
         {"iat": None}, {"sub": None}, {"preferred_username": None}, {"preferred_username": ""},
         {"preferred_username": "a\u202eb"}, {"preferred_username": "x" * 201}, {"preferred_username": ["alice"]},
-        {"nonce": "n"}, {"at_hash": "h"},
+        {"nonce": "n"}, {"at_hash": "h"}, {"typ": "ID"}, {"typ": "Refresh"}, {"cnf": {"jkt": "t"}},
+        {"sub": 5}, {"aud": {"aegis": 1}}, {"exp": True}, {"exp": 1e400}, {"iss": [ISSUER]}, {"nbf": {}},
     ],
     ids=str,
 )  # fmt: skip
@@ -198,6 +201,68 @@ def test_metadata_of_another_issuer_or_keys_from_an_open_line_are_not_taken() ->
 def test_an_issuer_is_reached_over_tls(issuer: str) -> None:
     with pytest.raises(ValidationError):
         _settings(issuer=issuer)
+
+
+def test_a_clock_that_may_not_be_off_is_not() -> None:
+    with pytest.raises(IdentityError):
+        _provider(Site(RSA), leeway_s=0).authenticate(_token(exp=NOW - 30))
+
+
+def test_a_claim_with_dots_in_its_name_is_found() -> None:
+    name = "https://aegis.example/roles"
+    who = _provider(Site(RSA), role_claim=name).authenticate(_token(**{name: ["soc"]}))
+    assert who.roles == frozenset({"analyst"})
+
+
+def test_a_token_without_a_key_id_is_believed_only_where_there_is_one_key() -> None:
+    token = jwt.encode({"alg": "RS256"}, dict(CLAIMS), RSA, algorithms=["RS256"])
+    assert _provider(Site(RSA)).authenticate(token).name == "alice"
+    with pytest.raises(IdentityError):
+        _provider(Site(RSA, EC)).authenticate(token)
+
+
+@pytest.mark.parametrize(
+    "strange", [{"kid": "n"}, {"kty": "RSA", "kid": "z", "n": "!!", "e": "AQAB"}, {"kty": "new", "kid": "q"}, {}]
+)
+def test_a_key_of_a_kind_to_come_does_not_take_the_others_along(strange: dict[str, Any]) -> None:
+    assert _provider(Site(strange, RSA)).authenticate(_token()).name == "alice"
+    with pytest.raises(Refused):
+        _provider(Site(strange)).authenticate(_token())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 4_000, b'"abc"', b"[]", b"null", b'{"alg":1}', b'{"alg":["RS256"]}', b'{"alg":"RS256","kid":["a"]}',
+        b'{"alg":"RS256","kid":"a","crit":["b64"],"b64":false}', b"\xff\xfe", b'{"alg":"RS256","kid":"a","typ":5}',
+    ],
+)  # fmt: skip
+def test_a_header_that_is_none_is_nobody(header: bytes) -> None:
+    first = base64.urlsafe_b64encode(header).decode().rstrip("=")
+    with pytest.raises(IdentityError):
+        _provider(Site(RSA)).authenticate(f"{first}.e30.x")
+
+
+def test_who_has_keys_does_not_wait_while_others_are_fetched() -> None:
+    clock, site, go, begun = [float(NOW)], Site(RSA), threading.Event(), threading.Event()
+    provider = _provider(site, clock)
+    provider.authenticate(_token())
+    clock[0] += 60
+
+    def slow(url: str) -> Any:
+        begun.set()
+        go.wait(20)
+        return site(url)
+
+    provider._fetch = slow
+    with ThreadPoolExecutor(1) as pool:
+        made_up = pool.submit(provider.authenticate, _token(_key_named("made-up")))
+        assert begun.wait(10)
+        assert provider.authenticate(_token()).name == "alice"
+        assert not made_up.done()
+        go.set()
+        with pytest.raises(IdentityError):
+            made_up.result()
 
 
 def test_people_of_both_kinds_come_in(make: Any) -> None:

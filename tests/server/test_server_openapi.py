@@ -65,7 +65,7 @@ def test_every_operation_is_described(rig: Rig) -> None:
         ("POST", "/v1/actions/{action_id}/deny"), ("POST", "/v1/actions/{action_id}/undo"),
         ("POST", "/v1/actions/{action_id}/keep"), ("POST", "/v1/actions/{action_id}/retarget"), ("GET", "/v1/ledger"),
         ("GET", "/v1/ledger/verify"), ("GET", "/v1/autonomy"), ("GET", "/v1/timers"), ("GET", "/v1/intel/status"),
-        ("GET", "/v1/intel/search"), ("POST", "/v1/ask"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
+        ("GET", "/v1/intel/search"), ("POST", "/v1/ask"), ("POST", "/v1/incidents/{incident_id}/actions"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
     }  # fmt: skip
     names = [about["operationId"] for _, _, about in _each(document)]
     assert len(set(names)) == len(names)
@@ -100,7 +100,7 @@ def test_the_server_does_what_its_description_says(
     listening: Callable[..., Any], rig: Rig, mode: GenerationMode
 ) -> None:
     rig.waiting()
-    rig.aegis.ask = lambda q, c=None: _Said()  # type: ignore[attr-defined, method-assign, unused-ignore]
+    rig.aegis.ask = lambda q, c=None, thread=None: _Said()  # type: ignore[attr-defined, method-assign, unused-ignore]
     document = rig.client.get("/openapi.json").json()
     schema = schemathesis.openapi.from_dict(document)
     token = rig.token("ada", "admin")
@@ -124,7 +124,7 @@ def test_the_server_does_what_its_description_says(
                 case.call_and_validate(base_url=url, session=session, headers=headers, checks=CHECKS)
 
             try_it()
-    assert len(tried) == (22 if mode is GenerationMode.POSITIVE else 7), tried
+    assert len(tried) == (23 if mode is GenerationMode.POSITIVE else 7), tried
     entered = rig.entries("access")
     assert len(entered) > sum(tried.values()) / 2
     rig.aegis.store.verify()

@@ -92,8 +92,13 @@ def test_an_address_may_ask_so_often(serving: Callable[..., Any]) -> None:
 
 def test_who_guesses_has_to_wait(serving: Callable[..., Any]) -> None:
     with serving(failures_per_address="3/hour") as rig:
-        ana = rig.person("ana", "viewer")
+        ana, bob = rig.person("ana", "viewer"), rig.person("bob", "viewer")
+        assert bob.get("/v1/timers").status_code == 200
         wrong = {"Authorization": "Bearer aegis_guess"}
         answers = [rig.client.get("/v1/timers", headers=wrong).status_code for _ in range(4)]
         assert answers == [401, 401, 401, 429]
-        assert ana.get("/v1/timers").status_code == 429  # the address waits, whoever it says it is
+        assert ana.get("/v1/timers").status_code == 429  # the address waits, whoever it says it is,
+        assert bob.get("/v1/timers").status_code == 200  # but who was in already is kept out by nobody
+        rig.aegis.store.revoke_token(rig.aegis.store.tokens()[-1].token_id, AEGIS)
+        assert bob.get("/v1/timers").status_code == 401
+        assert bob.get("/v1/timers").status_code == 429

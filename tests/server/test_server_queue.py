@@ -11,7 +11,7 @@ import pytest
 
 from aegis_agents.errors import InputError
 from aegis_agents.ledger import SqliteStore
-from aegis_agents.ledger.queue import prepare_queue, read_queue
+from aegis_agents.ledger.queue import count_waiting, read_queue, read_waiting
 from aegis_agents.ledger.served import Answered, Served
 from tests.ledger.ledgers import Clock, incident
 from tests.ledger.postgres_server import open_pg, postgres_url, schema
@@ -40,8 +40,6 @@ def _case(name: str, verdict: str) -> Any:
 
 
 def test_pages_go_on_where_the_last_one_ended(store: Any) -> None:
-    prepare_queue(store)
-    prepare_queue(store)  # twice does no harm
     for number in range(9):
         store.admit(incident(f"inc-{number}"), "n", {})
         if number != 8:
@@ -78,3 +76,40 @@ def test_answers_and_how_far_receivers_were_told_are_kept(store: Any) -> None:
     assert served.origin().startswith("aegis-agents/ledger/")
     assert served.forget(timedelta(seconds=-5)) >= 0
     store.verify()
+
+
+def test_pruning_takes_what_was_answered_and_the_verdict_along(store: Any) -> None:
+    from datetime import UTC, datetime
+
+    from aegis_agents.records import AEGIS
+
+    served = Served(store)
+    served.keep("old", Answered("r", 201, "what the alert said"))
+    store.admit(incident("inc-1"), "n", {})
+    store.finish("inc-1", _case("inc-1", "true_positive"))
+    assert count_waiting(store) == len(read_waiting(store, limit=5)) == 0
+    store._clock = lambda: datetime.now(UTC) + timedelta(seconds=5)
+    done = store.prune(datetime.now(UTC) + timedelta(seconds=1), AEGIS)
+    assert done.incidents == ("inc-1",)
+    assert served.answered("old") is None
+    assert read_queue(store, verdict="true_positive").items == ()
+    served.keep("new", Answered("r", 201, "{}"))
+    store.prune(datetime.now(UTC) - timedelta(hours=1), AEGIS)
+    assert served.answered("new") is not None
+    store.verify()
+
+
+def test_a_page_of_one_verdict_reads_its_index(tmp_path: Path) -> None:
+    import sqlite3
+
+    SqliteStore(tmp_path / "aegis.sqlite").close()
+    with sqlite3.connect(tmp_path / "aegis.sqlite") as db:
+        asked = "SELECT incident_id FROM intake i WHERE {} ORDER BY at DESC, incident_id DESC LIMIT 5"
+        plans = {
+            where: str(db.execute("EXPLAIN QUERY PLAN " + asked.format(where)).fetchall())
+            for where in ("verdict = 'true_positive'", "finished_at IS NULL", "1")
+        }
+    db.close()
+    for plan, index in zip(plans.values(), ("intake_verdict", "intake_open", "intake_queue"), strict=True):
+        assert index in plan
+        assert "TEMP B-TREE" not in plan

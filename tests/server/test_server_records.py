@@ -70,15 +70,19 @@ def test_questions_are_answered_by_the_library_or_said_not_to_be(rig: Rig) -> No
         def to_dict(self) -> dict[str, Any]:
             return {"text": "because", "cites": [{"id": "f1"}]}
 
-    def ask(question: str, case: str | None = None) -> Said:
-        asked.append((question, case))
+    def ask(question: str, case: str | None = None, *, thread: str | None = None) -> Said:
+        asked.append((question, case, thread))
         return Said()
 
     rig.aegis.ask = ask  # type: ignore[attr-defined, method-assign, unused-ignore]
     parts = [Event(kind="token", text="because"), Event(kind="cite", cite=None)]
-    rig.aegis.ask_stream = lambda q, c=None: iter(parts)  # type: ignore[attr-defined, method-assign, unused-ignore]
-    assert ana.post("/v1/ask", json={"question": "why?"}).json() == {"text": "because", "cites": [{"id": "f1"}]}
-    assert asked == [("why?", None)]
+    rig.aegis.ask_stream = lambda q, c=None, *, thread=None: iter(parts)  # type: ignore[attr-defined, method-assign, unused-ignore]
+    assert ana.post("/v1/ask", json={"question": "why?"}).json() == {
+        "text": "because",
+        "cites": [{"id": "f1"}],
+        "thread": None,
+    }
+    assert asked == [("why?", None, None)]
     streamed = ana.post("/v1/ask", json={"question": "why?"}, headers={"Accept": "text/event-stream"})
     lines = [line for line in streamed.text.splitlines() if line.startswith(("event", "data"))]
     assert lines == ["event: token", 'data: {"text":"because"}', "event: cite", 'data: {"text":""}']

@@ -192,3 +192,43 @@ def test_two_receivers_of_one_name_are_refused() -> None:
     one = WebhookSettings(name="siem", url="https://siem.example/", secret=SecretStr(SECRET))
     with pytest.raises(ValidationError, match="one name"):
         ServerSettings(webhooks=(one, one))
+
+
+def test_one_that_answers_a_byte_at_a_time_is_not_waited_for(
+    serving: Callable[..., Any], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    monkeypatch.setattr(webhooks, "_WHOLE_S", 0.2)
+    monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 0.01)
+    done, connected = threading.Event(), []
+
+    def trickle(listener: socket.socket) -> None:
+        while not done.is_set():
+            try:
+                taken, _ = listener.accept()
+            except OSError:
+                return
+            connected.append(taken)
+            threading.Thread(target=drip, args=(taken,), daemon=True).start()
+
+    def drip(taken: socket.socket) -> None:
+        try:
+            taken.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not done.wait(0.02):
+                taken.sendall(b"X: y\r\n")
+        except OSError:
+            pass
+        taken.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=trickle, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        hook = WebhookSettings(name="slow", url=url, secret=SecretStr(SECRET))
+        with serving(webhooks=(hook,)) as rig:
+            rig.aegis.investigate(ATTACK)
+            until = time.monotonic() + 20
+            while len(connected) < 3 and time.monotonic() < until:
+                time.sleep(0.02)
+            assert len(connected) >= 3  # it was given up on, and tried again
+            done.set()

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aegis_agents.assistant.doing import actions_in
-from aegis_agents.assistant.found import Asked, Found, cite_action, cite_case, cite_entry, entry_time, named_action
-from aegis_agents.assistant.reading import Desk, at, shown
+from aegis_agents.assistant.focus import entities_named, strangers
+from aegis_agents.assistant.found import (
+    Asked,
+    Found,
+    cite_action,
+    cite_case,
+    cite_entry,
+    entry_time,
+    named_action,
+    shown_entity,
+)
+from aegis_agents.assistant.reading import Desk, at, flat, shown
 from aegis_agents.ledger import JournalRow, LedgerEntry
 from aegis_agents.records import CATALOGUE, Case
 
@@ -18,13 +28,14 @@ ANSWERS = (
     "verdict.confirmed",
     "action.asked",
 )
-_STATE = {
+STATE_TEXT = {
     "proposed": "is proposed and was not decided", "awaiting": "waits for approval", "approved": "is approved and was not begun",
     "denied": "was denied", "refused": "was refused", "recommended": "is recommended, for people to do",
     "would_execute": "would be done if this were live", "intent": "is under way", "executed": "was done and is in effect",
     "failed": "failed", "unconfirmed": "was begun, and nobody could confirm that it is in effect",
     "undoing": "is just being taken back", "undone": "was taken back", "expired": "lifted itself",
 }  # fmt: skip
+_DID = {"failed": "tried it", "intent": "began it", "unconfirmed": "began it"}
 _MOST = 12
 
 
@@ -36,7 +47,10 @@ def meant(asked: Asked, desk: Desk, case: Case) -> list[JournalRow]:
     names = actions_in(asked.question, asked.mentions.kinds)
     if chosen := [row for row in rows if row.proposal.action in names]:
         targets = {(e.kind, e.value) for e in (*asked.mentions.entities, *asked.mentions.indicators)}
-        return [row for row in chosen if (row.target.kind, row.target.value) in targets] or chosen
+        aimed = [row for row in chosen if (row.target.kind, row.target.value) in targets]
+        # "isolating bob's machine" names no target of its own, "isolating WS-2" does: that of WS-1 is not meant.
+        elsewhere = strangers(asked) or any(kind == row.target.kind for kind, _ in targets for row in chosen)
+        return aimed or ([] if elsewhere else chosen)
     if names:
         return []
     if asked.memory.incident_id == case.incident_id and asked.memory.actions:
@@ -50,7 +64,7 @@ def say_status(asked: Asked, desk: Desk, case: Case, found: Found, *, short: boo
     found.looked("journal of actions")
     if short:
         if rows:
-            told = "; ".join(f"{row.proposal.action} {_STATE[row.state]}" for row in rows[:_MOST])
+            told = "; ".join(f"{row.proposal.action} {STATE_TEXT[row.state]}" for row in rows[:_MOST])
             found.say(f"Of its actions, {told}.", *map(cite_action, rows[:_MOST]))
         return
     for row in rows[:_MOST]:
@@ -61,7 +75,7 @@ def say_status(asked: Asked, desk: Desk, case: Case, found: Found, *, short: boo
             if why or row.state != "executed"
             else ""
         )
-        found.say(f"{named_action(row)} {_STATE[row.state]}{detail}.{rule}{lifts}", cite_action(row))
+        found.say(f"{named_action(row)} {STATE_TEXT[row.state]}{detail}.{rule}{lifts}", cite_action(row))
     _remember(found, rows)
     _nothing(asked, case, found, rows)
 
@@ -94,7 +108,7 @@ def say_who(asked: Asked, desk: Desk, case: Case, found: Found) -> None:
         elif row.action_id not in answered and row.state in ("executed", "failed", "unconfirmed", "intent"):
             told = f"{row.decision.rule}, {shown(row.decision.reason)}"
             found.say(
-                f"Nobody was asked for {named_action(row)}: Aegis did it by itself at {_begun(row)} ({told}).",
+                f"Nobody was asked for {named_action(row)}: Aegis {_DID.get(row.state, 'did it')} by itself at {_begun(row)} ({told}).",
                 cite_action(row),
             )
         elif row.action_id not in answered and row.state in ("refused", "recommended", "would_execute"):
@@ -109,7 +123,7 @@ def _who(entry: LedgerEntry, row: JournalRow) -> str:
     body = entry.body or {}
     principal = body.get("principal") or {}
     by = shown(str(body.get("by") or principal.get("said") or principal.get("id", "somebody")), 80)
-    vouched = f" ({shown(str(principal['id']), 80)})" if principal.get("id") and principal["id"] != by else ""
+    vouched = f" ({flat(str(principal['id']), 80)})" if principal.get("id") and principal["id"] != by else ""
     reason = f", saying “{shown(str(body['reason']))}”" if body.get("reason") else ""
     when, what = entry_time(entry), named_action(row)
     if entry.kind == "action.undoing":
@@ -136,13 +150,17 @@ def say_undo(asked: Asked, desk: Desk, case: Case, found: Found) -> None:
         spec = CATALOGUE[row.proposal.action]
         what = named_action(row)
         if row.state in ("undone", "expired", "undoing"):
-            found.say(f"{what} {_STATE[row.state]} already, at {at(row.updated_at)}.", cite_action(row))
+            found.say(f"{what} {STATE_TEXT[row.state]} already, at {at(row.updated_at)}.", cite_action(row))
         elif spec.undo is None:
-            found.say(f"{what} can't be undone: {spec.name} has no way back. It {_STATE[row.state]}.", cite_action(row))
+            found.say(
+                f"{what} can't be undone: {spec.name} has no way back. It {STATE_TEXT[row.state]}.", cite_action(row)
+            )
         elif row.state in ("executed", "unconfirmed"):
             found.say(f"{what} can be undone, by {spec.undo} (aegis undo {row.action_id}).", cite_action(row))
         else:
-            found.say(f"{what} {_STATE[row.state]}; once done it could be undone, by {spec.undo}.", cite_action(row))
+            found.say(
+                f"{what} {STATE_TEXT[row.state]}; once done it could be undone, by {spec.undo}.", cite_action(row)
+            )
     _remember(found, rows)
     _nothing(asked, case, found, rows)
 
@@ -157,7 +175,7 @@ def close_state(desk: Desk, case: Case, found: Found) -> None:
             by = f", approved by {shown(row.by, 80)}" if row.by else ", by Aegis itself"
             found.say(f"Closing it was done at {_begun(row)}{by}.", cite_action(row))
         else:
-            found.say(f"It is not closed: close_alert {_STATE[row.state]} ({row.decision.rule}).", cite_action(row))
+            found.say(f"It is not closed: close_alert {STATE_TEXT[row.state]} ({row.decision.rule}).", cite_action(row))
 
 
 def _begun(row: JournalRow) -> str:
@@ -169,6 +187,12 @@ def _remember(found: Found, rows: Iterable[JournalRow]) -> None:
 
 
 def _nothing(asked: Asked, case: Case, found: Found, rows: list[JournalRow]) -> None:
-    if not rows:
+    """What is named and not there is said: an action that this case has not, or a target that it was not done to."""
+    here = {row.action_id for row in rows}
+    for action_id in [a for a in asked.mentions.actions if a not in here][:4]:
+        found.tell(f"{action_id} is no action of this case.", cite_case(case))
+    if not rows and not asked.mentions.actions:
         names = ", ".join(actions_in(asked.question, asked.mentions.kinds))
-        found.say(f"The journal has no {names or 'action'} for this case.", cite_case(case))
+        named = [shown_entity(e) for e in entities_named(asked)] or [shown(s, 80) for s in strangers(asked)]
+        on = f" on {' or '.join(named[:4])}" if names and named else ""
+        found.say(f"The journal has no {names or 'action'}{on} for this case.", cite_case(case))

@@ -10,13 +10,15 @@ from typing import Any
 
 from aegis_agents.assistant.attack_links import attack_links
 from aegis_agents.assistant.excerpts import sentences
-from aegis_agents.assistant.found import Asked, Found, cite_case, cite_passage, shown_entity
+from aegis_agents.assistant.found import Asked, Found, cite_case, cite_passage, counted, shown_entity
 from aegis_agents.assistant.names import Subject
 from aegis_agents.assistant.reading import Desk, shown
 from aegis_agents.assistant.shelf import Named
 from aegis_agents.records import CATALOGUE, Passage
 from aegis_agents.records.action import ActionName
 
+_LABEL = re.compile(r"(?:Tactics?|Platforms?|Also known as|Aliases|Data sources?): ", re.I)
+"""How a list begins that a passage carries: it answers no question in words."""
 LIKE_ENOUGH = 0.42
 """Cosine from which a passage answers a question in words; below it nothing is said. Chosen on the develop questions."""
 _MOST_IDS, _EXCERPT = 12, 700
@@ -81,7 +83,8 @@ def _cve(desk: Desk, cve: str, found: Found) -> None:
         for text in sentences(passage)[:3]:
             found.say(shown(text, _EXCERPT), cite_passage(passage))
     if note := said[0].get("note"):
-        found.tell(f"{shown(str(note), _EXCERPT)}.")
+        told = shown(str(note), _EXCERPT)
+        found.tell(f"{told[:1].upper()}{told[1:]}.")
 
 
 def _contain(asked: Asked, desk: Desk, found: Found) -> None:
@@ -205,7 +208,10 @@ def _indicator(asked: Asked, desk: Desk, found: Found) -> None:
             )  # fmt: skip
         found.looked("incidents on the shelf")
         if cards:
-            found.say(f"{len(cards)} incident(s) here name it, the newest {cards[0].incident_id}.", cite_case(cards[0]))
+            found.say(
+                f"{counted(cards, 'incident')} here {'names' if len(cards) == 1 else 'name'} it, the newest {cards[0].incident_id}.",
+                cite_case(cards[0]),
+            )
     if not found.sentences:
         found.tell("The question names no address, domain, URL or hash to look up.")
 
@@ -233,7 +239,7 @@ def _find(asked: Asked, desk: Desk, found: Found) -> None:
     passages = [p for tool in tools for p in _tool(desk, tool, {"text": query, "k": 3}, found)[1]]
     near = [p for p in sorted(passages, key=lambda p: -p.score) if p.score >= LIKE_ENOUGH][:3]
     for passage in near:
-        texts = sentences(passage)
+        texts = [t for t in sentences(passage) if not _LABEL.match(t)] or sentences(passage)
         vectors = desk.model.embed([query, *texts])
         best = texts[int((vectors[1:] @ vectors[0]).argmax())]
         found.say(shown(f"{passage.id} {passage.title}: {best}", _EXCERPT), cite_passage(passage))

@@ -9,6 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from aegis_agents.agents.offering import newest
+from aegis_agents.assistant.about_autonomy import say_autonomy, say_standings
 from aegis_agents.assistant.doing import actions_in
 from aegis_agents.assistant.focus import entities_named
 from aegis_agents.assistant.found import (
@@ -18,10 +19,12 @@ from aegis_agents.assistant.found import (
     cite_action,
     cite_case,
     cite_entry,
+    counted,
     entry_time,
     named_action,
     shown_entity,
 )
+from aegis_agents.assistant.mentions import common_words
 from aegis_agents.assistant.reading import Desk, at, shown
 from aegis_agents.assistant.shelf import Card
 from aegis_agents.assistant.words import function_words
@@ -38,6 +41,7 @@ _BACK = re.compile(
 )
 _FAILED = re.compile(r"\bfail|\bwrong\b|\bunconfirmed\b", re.I)
 _OPEN = re.compile(r"\bopen\b", re.I)
+_WHO = re.compile(r"\b(?:did|has|have|by)\s+(?!the\b|a\b)([\w.@\\-]{2,80})", re.I)
 
 
 def _waiting(asked: Asked, desk: Desk, found: Found) -> None:
@@ -52,7 +56,7 @@ def _waiting(asked: Asked, desk: Desk, found: Found) -> None:
         return
     cases = {row.incident_id for row in rows}
     found.say(
-        f"{len(rows)} action(s) of {len(cases)} case(s) wait for a person, the longest since {at(rows[0].created_at)}.",
+        f"{counted(rows, 'action')} of {counted(cases, 'case')} {'waits' if len(rows) == 1 else 'wait'} for a person, the longest since {at(rows[0].created_at)}.",
         *map(cite_action, rows[:MOST_LISTED]),
     )
     for row in rows[:MOST_LISTED]:
@@ -106,7 +110,7 @@ def _search(asked: Asked, desk: Desk, found: Found) -> None:
         found.answered = True  # that there is none is the answer
         found.tell(f"There is no incident{conditions}.{_reach(desk)}")
         return
-    found.say(f"{len(cards)} incident(s){conditions}.{_reach(desk)}", *map(cite_case, cards[:MOST_LISTED]))
+    found.say(f"{counted(cards, 'incident')}{conditions}.{_reach(desk)}", *map(cite_case, cards[:MOST_LISTED]))
     for card in cards[:MOST_LISTED]:
         judged = (
             f"{VERDICT_TEXT.get(card.verdict, card.verdict)} ({card.confidence:.2f}), {card.severity}"
@@ -139,12 +143,15 @@ def _count(asked: Asked, desk: Desk, found: Found) -> None:
         cards, told = closed, [*told, "whose alert was closed"]
     elif _OPEN.search(asked.question):
         waiting = {row.incident_id for row in desk.store.pending()}
+        if not told:  # the journal has all of them, however old
+            found.tell(f"{counted(waiting, 'incident')} with an action that waits.")
+            return
         cards, told = [c for c in cards if c.incident_id in waiting], [*told, "with an action that waits"]
     by = Counter(card.verdict or "" for card in cards)
     shares = ", ".join(f"{VERDICT_TEXT.get(v, 'not decided yet')} {n}" for v, n in by.most_common())
     conditions = f" {', '.join(told)}" if told else " kept here"
     found.tell(
-        f"{len(cards)} incident(s){conditions}{': ' if shares else ''}{shares}.{_reach(desk)}",
+        f"{counted(cards, 'incident')}{conditions}{': ' if shares else ''}{shares}.{_reach(desk)}",
         *map(cite_case, cards[:MOST_LISTED]),
     )
     found.memory = found.memory._replace(listed=tuple(c.incident_id for c in cards[:MOST_LISTED]))
@@ -167,50 +174,6 @@ def _timers(asked: Asked, desk: Desk, found: Found) -> None:
         )
 
 
-def _autonomy(asked: Asked, desk: Desk, found: Found) -> None:
-    found.looked("autonomy in force")
-    rows = list(desk.autonomy()) if desk.autonomy is not None else []
-    if not rows:
-        found.tell("The autonomy in force can't be read here.")
-        return
-    names = actions_in(asked.question, asked.mentions.kinds)
-    chosen = [r for r in rows if r.cell.partition("/")[0] in names]
-    found.answered = True
-    for row in chosen:
-        shown_by = f", shown by ledger entry {row.evidence}" if row.evidence else ""
-        found.tell(f"{row.cell}: {row.level} ({row.source}{shown_by}).")
-    if not chosen:
-        alone = [r for r in rows if r.level in ("act", "act_undo")]
-        for level in ("act", "act_undo"):
-            cells = [r.cell for r in alone if r.level == level]
-            if cells:
-                found.tell(f"{level}: {', '.join(cells)}.")
-        rest = (
-            f"The other {len(rows) - len(alone)} cells need a person"
-            if alone
-            else f"None of the {len(rows)} cells acts alone"
-        )
-        found.tell(f"{rest}.")
-
-
-def _standings(asked: Asked, desk: Desk, found: Found) -> None:
-    found.looked("what reviews have shown")
-    rows = list(desk.standings()) if desk.standings is not None else []
-    if not rows:
-        found.tell("What reviews have shown can't be read here.")
-        return
-    names = actions_in(asked.question, asked.mentions.kinds)
-    chosen = [s for s in rows if s.cell.partition("/")[0] in names] or sorted(rows, key=lambda s: -s.campaigns)[:4]
-    found.answered = True
-    for s in chosen[:MOST_LISTED]:
-        missing = (
-            f"{s.missing} more campaigns without an error are missing until {s.next}"
-            if s.next
-            else "no more can be earned"
-        )
-        found.tell(f"{s.cell} is at {s.level}: {s.campaigns} campaigns reviewed, {s.errors} errors; {missing}.")
-
-
 def _done(asked: Asked, desk: Desk, found: Found) -> None:
     """What was done, answered or taken back, from the ledger; `right now` what is in effect."""
     names = actions_in(re.sub(r"\bundo\w*|\bundone", "", asked.question), asked.mentions.kinds)
@@ -227,7 +190,15 @@ def _done(asked: Asked, desk: Desk, found: Found) -> None:
     period, now_only = asked.mentions.period, _NOW.search(asked.question) is not None
     words = {w.casefold() for w in re.findall(r"[\w.@-]+", asked.question)}
     entries = newest(desk.store, kind, _LATEST)  # type: ignore[arg-type]  # it reads entries alone
-    people = {str((e.body or {}).get("by", "")).casefold() for e in entries} & words
+    known = {str((e.body or {}).get("by", "")).casefold() for e in entries} - {""}
+    people = known & words
+    who = _WHO.search(
+        re.sub(r"\b(?:you|aegis|we|i|they|anybody|anyone|somebody|someone)\b", "", asked.question, flags=re.I)
+    )
+    if kind == "action.answered" and not people and who is not None and who[1].casefold() not in common_words():
+        found.answered = True
+        found.tell(f"Nothing is recorded as answered by {shown(who[1], 80)} among the last {len(entries)} answers.")
+        return
     hits: list[tuple[LedgerEntry, JournalRow]] = []
     for entry in reversed(entries):
         body = entry.body or {}
@@ -254,12 +225,14 @@ def _done(asked: Asked, desk: Desk, found: Found) -> None:
         found.answered = True
         found.tell(f"No {'/'.join(names) or 'action'} is recorded as {what}{span}.")
         return
-    found.say(f"{len(hits)} action(s) {what}{span}.", *(cite_entry(e) for e, _ in hits[:MOST_LISTED]))
+    found.say(f"{counted(hits, 'action')} {what}{span}.", *(cite_entry(e) for e, _ in hits[:MOST_LISTED]))
     for entry, row in hits[:MOST_LISTED]:
         by = (entry.body or {}).get("by") or row.by
         told = (
             f" by {shown(str(by), 80)}"
             if kind == "action.answered"
+            else f", taken back by {shown(row.undo_by, 80)}"
+            if row.undo_by and "undone" in wanted
             else f", approved by {shown(by, 80)}"
             if by
             else ", without asking"
@@ -284,7 +257,7 @@ def _reach(desk: Desk) -> str:
 
 
 QUEUE: Mapping[str, Callable[[Asked, Desk, Found], None]] = MappingProxyType({
-    "waiting": _waiting, "search": _search, "count": _count, "timers": _timers, "autonomy": _autonomy,
-    "standings": _standings, "done": _done,
+    "waiting": _waiting, "search": _search, "count": _count, "timers": _timers, "autonomy": say_autonomy,
+    "standings": say_standings, "done": _done,
 })  # fmt: skip
 """Intent → what answers it."""

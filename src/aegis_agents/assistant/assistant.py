@@ -35,15 +35,16 @@ class Assistant:
     `context` is what the agents work with; of it the assistant's graph can reach only what reads. `autonomy` and
     `standings` are the façade's `autonomy_in_force` and `standings`. With `context.llm` a language model words the
     answers. Opening it embeds the example questions, which `cache`, a folder, keeps for the next time; `warm` reads
-    beforehand what the first question would wait for.
+    beforehand what the first question would wait for. `tenant` is whose incidents are spoken of, None for all of the store.
     """
 
     def __init__(
         self, context: Context, *, autonomy: Callable[[], Sequence[Any]] | None = None,
         standings: Callable[[], Sequence[Any]] | None = None,
         cache: Path | None = None,
+        tenant: str | None = None,
     ) -> None:  # fmt: skip
-        store = ReadOnly(context.store)
+        store = ReadOnly(context.store, tenant)
         shelf = Shelf(store)
         looks = lookup_tools(context.intel, times=context.feed_times) if context.intel is not None else []
         self._desk = Desk(
@@ -81,6 +82,8 @@ class Assistant:
         has. Raises InputError for an empty or overlong question.
         """
         started = time.perf_counter()
+        if not isinstance(question, str):
+            raise InputError(f"is a {type(question).__name__}", field="question", fix="give text")
         if not question.strip():
             raise InputError("is empty", field="question", fix="ask something")
         if len(question) > MAX_QUESTION:

@@ -15,6 +15,11 @@ _ORDINAL = re.compile(rf"\b(?:the |number )?({'|'.join(_ORDINALS)}|last)(?: (?:o
 _NEWEST = re.compile(r"\b(?:latest|newest|last|most recent) (?:case|alert|incident)\b", re.I)
 _POINTS = re.compile(r"\b(?:it|this|that|here|these|those|he|him|his|she|her|they|them)\b", re.I)
 _WORD = re.compile(r"\w[\w'-]{2,}")
+_NAME = re.compile(r"[^\W\d_].*\d|\d.*[^\W\d_]|[\\@]")
+_CALLED = re.compile(
+    r"(?<!\bthe )(?<!\bthis )(?<!\bthat )(?<!\ba )\b(?:user|account|host|machine|server|domain) [\"“]?([\w.@\\-]+)",
+    re.I,
+)
 MOST_CHOICES = 5
 
 
@@ -76,6 +81,12 @@ def _title_words(card: Card) -> set[str]:
 
 def _stem(word: str) -> str:
     return re.sub(r"(?:ing|ed|es|s)$", "", word) if len(word) > 5 else ""
+
+
+def strangers(asked: Asked) -> tuple[str, ...]:
+    """Names that nothing here bears and that can only be names (WS-77, x@y.example, user carol), not words."""
+    called = {found[1].casefold() for found in _CALLED.finditer(asked.question)}
+    return tuple(name for name in asked.mentions.unknown if _NAME.search(name) or name.casefold() in called)
 
 
 def entities_named(asked: Asked) -> tuple[Named, ...]:

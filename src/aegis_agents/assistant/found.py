@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,9 @@ from aegis_agents.records import Case, Fact, Passage, Sentence
 
 CITE_CHARS = 300
 _OURS = re.compile(r"[fd]\d+|act-.*|inc-.*|ledger:.*", re.DOTALL)
+_KNOWN = re.compile(r"[TGSM]\d{4}(?:\.\d{3})?|TA\d{4}|CVE-\d{4}-\d+", re.I)
+_FREE = frozenset({"rule", "playbook", "report", "document", "indicator", "warning"})
+"""Corpora whose documents bear whatever id their feed gives them."""
 Sink = Callable[[Event], object]
 
 VERDICT_TEXT = {
@@ -88,6 +91,11 @@ def hand_on(sentence: Sentence, cites: dict[str, Cite], sink: Sink, *, first: bo
         sink(Event(kind="token", text=word if first and number == 0 else f" {word}"))
 
 
+def counted(things: Sized, name: str) -> str:
+    """How many, in words that agree: "1 action", "2 actions"."""
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
+
+
 def cite_case(case: Case | Card) -> Cite:
     """A case, by what it says."""
     said = VERDICT_TEXT.get(case.verdict or "", "not decided yet")
@@ -122,8 +130,9 @@ def cite_passage(passage: Passage) -> Cite:
     where = (
         f"{passage.source}, feed {passage.feed or 'none'}, trust {passage.trust:g}, snapshot {passage.snapshot[:12]}"
     )
-    # A feed chooses the ids of its passages: one that reads like our own ids is told apart from them.
-    id = f"{passage.source}:{passage.id}" if _OURS.fullmatch(passage.id) else flat(passage.id, 200)
+    # A feed chooses the ids of its passages: one that reads like our own ids, or like ATT&CK's and CVE's, is told apart.
+    borrowed = passage.source in _FREE and _KNOWN.fullmatch(passage.id)
+    id = f"{passage.source}:{passage.id}" if borrowed or _OURS.fullmatch(passage.id) else flat(passage.id, 200)
     return Cite(id=id, kind="passage", text=text, ref=shown(where))
 
 

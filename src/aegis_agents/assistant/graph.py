@@ -16,14 +16,15 @@ from aegis_agents.assistant.about_case import ABOUT
 from aegis_agents.assistant.about_intel import INTEL
 from aegis_agents.assistant.about_queue import QUEUE
 from aegis_agents.assistant.examples import INTENTS, OF_A_CASE, Intent
-from aegis_agents.assistant.focus import Focus, find_focus
-from aegis_agents.assistant.found import Asked, Found, Memory, cite_case, hand_on
-from aegis_agents.assistant.mentions import Mentions, read_mentions
+from aegis_agents.assistant.focus import Focus, entities_named, find_focus, strangers
+from aegis_agents.assistant.found import Asked, Found, Memory, cite_case, hand_on, shown_entity
+from aegis_agents.assistant.mentions import Mentions, is_group_name, read_mentions
 from aegis_agents.assistant.reading import Desk, at, shown
 from aegis_agents.assistant.route import LEAST
 from aegis_agents.assistant.settling import settle_intent
 from aegis_agents.assistant.wishes import say_decide, say_wish
 from aegis_agents.assistant.worded import word
+from aegis_agents.records import Case, Incident
 
 HELP = (
     "You can ask about a case (why was this closed? which facts decided? what would have changed the verdict? who approved "
@@ -91,8 +92,22 @@ def about_case(state: AskState, runtime: Runtime[Desk]) -> dict[str, Any]:
     if case is None or case.incident is None:
         _which(state["focus"], found)
     else:
+        _not_here(asked, case, case.incident, found)
         ABOUT[asked.intent](asked, desk, case, found)
     return {"found": found}
+
+
+def _not_here(asked: Asked, case: Case, incident: Incident, found: Found) -> None:
+    """What a question names besides and this case has not: the answer below is not about that."""
+    for other in [i for i in asked.mentions.incidents if i != incident.id][:4]:
+        found.tell(f"{other} is another case; this is about {incident.id}.", cite_case(case))
+    named = entities_named(asked)
+    if asked.intent in ("who", "undo", "status") or any(incident.has_entity(e.kind, e.value) for e in named):
+        return  # what was not done to it is said there
+    names = [shown_entity(e) for e in named] or [shown(name, 80) for name in strangers(asked)]
+    if names:
+        are = "is no entity" if len(names) == 1 else "are no entities"
+        found.tell(f"{' and '.join(names[:4])} {are} of {incident.id}.", cite_case(case))
 
 
 def _which(focus: Focus, found: Found) -> None:
@@ -121,6 +136,13 @@ def about_intel(state: AskState, runtime: Runtime[Desk]) -> dict[str, Any]:
     desk, asked, found = runtime.context, state["asked"], state["found"]
     if desk.intel is None:
         found.tell("No threat intelligence is loaded.")
+        return {"found": found}
+    unknown = [name for name in asked.mentions.unknown if is_group_name(name)]
+    if unknown and not asked.mentions.subjects:
+        found.looked("names of groups and software")
+        found.tell(
+            f"{' and '.join(shown(name, 40) for name in unknown[:4])}: no group or software that is loaded bears that name."
+        )
         return {"found": found}
     INTEL[asked.intent](asked, desk, found)
     if not found.sentences:

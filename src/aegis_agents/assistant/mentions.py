@@ -16,8 +16,10 @@ from aegis_agents.assistant.words import function_words, written_out
 from aegis_agents.intel.indicators import read_indicator
 from aegis_agents.records import ActionName, EntityKind
 
-_INCIDENT = re.compile(r"\binc-[0-9a-f]{6,40}(?:-shadow-[0-9a-f]{8})?\b")
-_ACTION = re.compile(r"\bact-[0-9a-f]{6,40}\b")
+_INCIDENT = re.compile(r"\binc-[0-9a-f]{6,40}(?:-shadow-[0-9a-f]{8})?\b", re.I)
+_ACTION = re.compile(r"\bact-[0-9a-f]{6,40}\b", re.I)
+_GROUP = re.compile(r"(?:apt|fin|unc|uat|dev|storm|ta)-?\d{1,5}", re.I)
+"""How vendors number threat groups: such a name that intelligence does not know is known to nobody here."""
 _CVE = re.compile(r"\bcve-\d{4}-\d{4,12}\b", re.I)
 _OBJECT = re.compile(r"(?<![\w.-])([TGSM]\d{4}(?:\.\d{3})?)(?![\w-])", re.I)
 _WORD = re.compile(r"\"([^\"]{1,200})\"|“([^”]{1,200})”|([^\s,;!?()\"“”]{1,200})")
@@ -88,10 +90,16 @@ def common_words() -> frozenset[str]:
     return frozenset((words - own) | function_words() | _KINDS.keys())
 
 
+def is_group_name(name: str) -> bool:
+    """Whether it is how vendors number threat groups (APT29, FIN7)."""
+    return _GROUP.fullmatch(name) is not None
+
+
 def read_mentions(text: str, *, now: datetime, named: Finder, subject: Callable[[str], Subject | None]) -> Mentions:
     """What a question names; `named` finds entities of the store by name, `subject` groups and software."""
     text = written_out(text)
-    incidents, actions = _INCIDENT.findall(text), _ACTION.findall(text)
+    incidents = [i.lower() for i in _INCIDENT.findall(text)]
+    actions = [a.lower() for a in _ACTION.findall(text)]
     cves = [c.upper() for c in _CVE.findall(text)]
     objects = [o.upper() for o in _OBJECT.findall(text)]
     rest = text
@@ -167,6 +175,9 @@ def _shape_of(
         return f"the {'address' if found[0].kind == 'ip' else found[0].kind}"
     if kind is not None:
         return f"the {'address' if kind == 'ip' else kind}"
+    if is_group_name(word):
+        unknown[word] = None
+        return "a group"
     if quoted or before in _KINDS or before in _BEFORE_NAME or re.search(r"\d.*[-_\\]|[-_\\].*\d|\\|@", word):
         unknown[word] = None
     return lowered

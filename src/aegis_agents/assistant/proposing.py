@@ -55,8 +55,16 @@ def check_wish(incident: Incident, action: str, kind: str, value: str) -> tuple[
     return spec.name, target
 
 
+def check_mode(context: Context, incident_id: str) -> None:
+    """A shadow run's incident is never acted on live, nor a live one from a shadow. Raises InputError."""
+    if ("-shadow-" in incident_id) != (context.mode == "shadow"):
+        of, fix = ("live", "a live Aegis") if context.mode == "shadow" else ("a shadow run's", "its live incident")
+        raise InputError(f"is {of}", field="incident_id", fix=f"propose it of {fix}")
+
+
 def dry_decision(context: Context, incident_id: str, action: ActionName, target: Target) -> Decision:
-    """What the gate says now; nothing is written. Raises InputError if the incident is not known."""
+    """What the gate says now; nothing is written. Raises InputError if the incident is not known, or of another mode."""
+    check_mode(context, incident_id)
     state = rebuild_state(context.store, context, incident_id)
     return decide(
         state, context, _proposal(context, state["incident"], action, target, "asked about"), usage_now(context)
@@ -75,11 +83,12 @@ def propose(
     """Put a person's wish before the gate; what it allows waits for an approver. Nothing is done here.
 
     The row that is there is answered where the same is waiting or in effect already. In shadow it is recommended at
-    most. Raises InputError for an unknown incident, action or target, or one that is no entity of the incident. Who may
-    ask is for the caller to check.
+    most. Raises InputError for an unknown incident, action or target, one that is no entity of the incident, and for a
+    shadow run's incident where this is live (or the other way). Who may ask is for the caller to check.
     """
     if len(reason) > MOST_REASON:
         raise InputError(f"has {len(reason)} characters", field="reason", fix=f"at most {MOST_REASON}")
+    check_mode(context, incident_id)
     state = rebuild_state(context.store, context, incident_id)
     incident = state["incident"]
     name, target = check_wish(incident, action, kind, value)

@@ -6,6 +6,7 @@ answer comes as a dry decision. What no node can reach, no text in an alert can 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from aegis_agents.assistant.shelf import Shelf
     from aegis_agents.intel import Intel
     from aegis_agents.model import IncidentModel
+
+
+MOST_TALKING = 16
+"""Questions that a language model words at once; one that hangs must not gather threads."""
 
 
 class ReadStore(Protocol):
@@ -62,12 +67,50 @@ class ReadStore(Protocol):
 
 
 class ReadOnly:
-    """A store of which only the reading half can be reached."""
+    """A store of which only the reading half can be reached, and of that what is of one tenant (None: of all)."""
 
-    def __init__(self, store: Store) -> None:
-        self.case, self.intake = store.case, store.intake
-        self.action, self.actions = store.action, store.actions
-        self.pending, self.timers, self.entries = store.pending, store.timers, store.entries
+    __slots__ = ("_mine", "action", "actions", "case", "entries", "intake", "pending", "timers")
+
+    def __init__(self, store: Store, tenant: str | None = None) -> None:
+        self._mine: dict[str, bool] = {}
+
+        def is_mine(incident_id: str) -> bool:
+            if tenant is None:
+                return True
+            if (known := self._mine.get(incident_id)) is None:
+                taken_in = store.entries(incident_id=incident_id, kind="intake.admitted", limit=1)
+                if not taken_in:
+                    return False  # not there yet: not kept either
+                if len(self._mine) >= _MOST_KNOWN:
+                    self._mine.clear()
+                known = self._mine[incident_id] = (taken_in[0].body or {}).get("tenant") == tenant
+            return known
+
+        def action(action_id: str) -> JournalRow:
+            row = store.action(action_id)
+            if not is_mine(row.incident_id):
+                raise UnknownAction(action_id)
+            return row
+
+        def mine(rows: list[JournalRow]) -> list[JournalRow]:
+            return [row for row in rows if is_mine(row.incident_id)]
+
+        def entries(
+            incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
+        ) -> Sequence[LedgerEntry]:
+            if incident_id is not None and not is_mine(incident_id):
+                return ()
+            return store.entries(incident_id=incident_id, after=after, limit=limit, kind=kind)
+
+        self.case: Callable[[str], Case | None] = lambda id: store.case(id) if is_mine(id) else None
+        self.intake: Callable[[str], IntakeRow | None] = lambda id: store.intake(id) if is_mine(id) else None
+        self.actions: Callable[[str], list[JournalRow]] = lambda id: store.actions(id) if is_mine(id) else []
+        self.action, self.entries = action, entries
+        self.pending: Callable[[], list[JournalRow]] = lambda: mine(store.pending())
+        self.timers: Callable[[], list[JournalRow]] = lambda: mine(store.timers())
+
+
+_MOST_KNOWN = 100_000
 
 
 def utc_now() -> datetime:
@@ -96,6 +139,7 @@ class Desk:
     llm_seconds: float = 30.0
     tools: tuple[BaseTool, ...] = ()
     now: Callable[[], datetime] = field(default=utc_now)
+    talking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_TALKING))
 
     def action(self, action_id: str) -> JournalRow | None:
         """A row of the journal, None if there is none."""

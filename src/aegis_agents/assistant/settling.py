@@ -29,6 +29,7 @@ _IS_IT = re.compile(r"\b(?:is|was|has|are|were|have)\b.*\bcontained\b", re.I)
 _OF_INDICATORS = frozenset(("ip", "domain", "url", "hash"))
 _POINTS = re.compile(r"\b(?:they|their|them|it|its|that|this|those)\b", re.I)
 _NOW = re.compile(r"\bright now\b|\bcurrently\b|\bat the moment\b", re.I)
+_BY_WHOM = re.compile(r"\bwhat (?:did|has|was|were)\b.*\b(?:approv|den(?:y|ied)|reject|sign)", re.I)
 _TALK: frozenset[Intent] = frozenset(("techniques", "entities", "who", "about", "facts", "status"))
 _STRAYS: frozenset[Intent] = frozenset(INTENTS) - {
     "find",
@@ -115,6 +116,8 @@ def settle_intent(
         return "search"
     if guess == "contain" and not intel and _IS_IT.search(question):
         return "status"
+    if guess == "who" and not (mentions.incidents or mentions.actions) and _BY_WHOM.search(question):
+        return "done"  # what a person approved, whatever the case
     if guess == "done" and mentions.verdicts and not doing:
         return best(("search", "count"))[0]
     if guess == "act" and not doing:

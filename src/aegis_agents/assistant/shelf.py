@@ -52,7 +52,7 @@ class Shelf:
         self._cards: dict[str, Card] = {}
         self._names: dict[str, dict[Named, None]] = {}
         self._held: Counter[Named] = Counter()
-        self._seq = 0
+        self._read: dict[str, int] = {}  # kind of entry → the last that was read
         self._cut = False
         self._lock = threading.Lock()
 
@@ -78,19 +78,22 @@ class Shelf:
             self._refresh()
 
     def _refresh(self) -> None:
-        if self._seq and self._store.entries(after=self._seq, limit=1, kind=PRUNED):
-            self._cards, self._names, self._seq = {}, {}, 0  # retention removed alerts: what is kept here goes too
+        if self._read and self._store.entries(after=self._read[PRUNED], limit=1, kind=PRUNED):
+            self._cards, self._names, self._read = {}, {}, {}  # retention removed alerts: what is kept here goes too
             self._held.clear()
-        if self._seq == 0:
-            admitted = newest(self._store, ADMITTED, self._most)  # type: ignore[arg-type]  # it reads entries alone
-            self._cut = len(admitted) == self._most
-            start = admitted[0].seq - 1 if admitted else 0
-            fresh = [*admitted, *self._after(start, FINISHED), *self._after(start, PRUNED)]
-        else:
-            fresh = [*self._after(self._seq, ADMITTED), *self._after(self._seq, FINISHED)]
+        fresh: list[LedgerEntry] = []
+        if not self._read:
+            pruned = newest(self._store, PRUNED, 1)  # type: ignore[arg-type]  # it reads entries alone
+            fresh += newest(self._store, ADMITTED, self._most)  # type: ignore[arg-type]
+            self._cut = len(fresh) == self._most
+            start, last = (fresh[0].seq - 1, fresh[-1].seq) if fresh else (0, 0)
+            self._read = {PRUNED: pruned[-1].seq if pruned else 0, ADMITTED: last, FINISHED: start}
+        # What is finished first: others write meanwhile, and whatever is finished by now was taken in before.
+        for kind in (FINISHED, ADMITTED):
+            fresh += self._after(self._read[kind], kind)
         for entry in sorted(fresh, key=lambda e: e.seq):
             self._take(entry)
-            self._seq = max(self._seq, entry.seq)
+            self._read[entry.kind] = max(self._read[entry.kind], entry.seq)
         while len(self._cards) > self._most:
             self._cut = True
             self._drop(self._cards.pop(next(iter(self._cards))))

@@ -61,7 +61,9 @@ def store_tools(store: ReadStore, shelf: Shelf) -> list[BaseTool]:
         if case is None or case.incident is None:
             return _answer([], f"there is no case {incident_id}")
         facts = [e for e in case.evidence if isinstance(e, FactEvidence)]
-        cites = [cite_case(case), *(cite_fact(incident_id, case.incident.fact(e.id)) for e in facts)]
+        # f13 is a fact of every case: here it is named with its own.
+        of_case = (cite_fact(incident_id, case.incident.fact(e.id)) for e in facts)
+        cites = [cite_case(case), *(c.model_copy(update={"id": f"{incident_id}:{c.id}"}) for c in of_case)]
         extra = [
             {
                 "verdict": case.verdict,

@@ -49,7 +49,7 @@ def say_what_if(asked: Asked, desk: Desk, case: Case, found: Found) -> None:
     together = _fewest(ask, now.verdict, by_pull)
     if together is None:
         most = min(MOST_TOGETHER, len(by_pull))
-        found.say(f"Nor do the {most} that carry it most together.", cite_case(case))
+        found.say(f"Without the {most} that carry it most, all left out together, it stays so too.", cite_case(case))
         return
     hidden, verdict, confidence = together
     quoted = "; ".join(_quoted(facts[fact]) for fact in hidden)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from aegis_agents.assistant.about_actions import STATE_TEXT
 from aegis_agents.assistant.doing import actions_in
 from aegis_agents.assistant.focus import entities_named
 from aegis_agents.assistant.found import Asked, Found, cite_action, cite_case, cite_fact, named_action, shown_entity
 from aegis_agents.assistant.proposing import live_row
-from aegis_agents.assistant.reading import Desk, shown
+from aegis_agents.assistant.reading import Desk, flat, shown
 from aegis_agents.assistant.records import Proposal
 from aegis_agents.assistant.shelf import Named
+from aegis_agents.errors import InputError
 from aegis_agents.records import CATALOGUE, ActionName, Case, Entity, EntityKind, Incident, Target
 
 _VERB = {
@@ -52,7 +54,7 @@ def _propose(desk: Desk, case: Case, incident: Incident, name: ActionName, entit
         told = (
             f"waits for approval already (aegis approve {row.action_id})"
             if row.state == "awaiting"
-            else f"is {row.state} already"
+            else f"{STATE_TEXT[row.state]} already"
         )
         found.say(f"{named_action(row)} {told}. Nothing was done now.", cite_action(row))
         found.memory = found.memory._replace(actions=(row.action_id,))
@@ -60,8 +62,12 @@ def _propose(desk: Desk, case: Case, incident: Incident, name: ActionName, entit
     facts = {f.id: f for f in incident.facts}
     cites = [cite_fact(incident.id, facts[f]) for f in entity.facts[:3] if f in facts] or [cite_case(case)]
     back = f"It can be undone by {spec.undo}." if spec.undo else "It can't be undone."
+    try:
+        decision = desk.dry(incident.id, name, target)
+    except InputError as error:  # a shadow run's incident, or retention came in between
+        found.tell(f"Nothing can be proposed here: {flat(str(error), 300)}.", cite_case(case))
+        return
     found.say(f"Proposal: {name} on {shown_entity(Named(entity.kind, entity.value))}. {spec.about} {back}", *cites)
-    decision = desk.dry(incident.id, name, target)
     found.proposals.append(
         Proposal(
             incident_id=incident.id, action=name, target=target, about=spec.about, undo=spec.undo, verb=decision.verb,
@@ -120,6 +126,8 @@ def say_decide(asked: Asked, desk: Desk, case: Case | None, found: Found) -> Non
     else:
         verb, states = ("deny" if _DENY.search(question) else "approve"), ("awaiting",)
     rows = [desk.action(a) for a in asked.mentions.actions]
+    if missing := [a for a, row in zip(asked.mentions.actions, rows, strict=True) if row is None]:
+        found.tell(f"Nothing that is kept here has the id {' or '.join(missing[:4])}.")
     known = [row for row in rows if row is not None]
     if not known and case is not None:
         names = actions_in(question, asked.mentions.kinds)
@@ -131,8 +139,8 @@ def say_decide(asked: Asked, desk: Desk, case: Case | None, found: Found) -> Non
         f"A conversation approves, denies and takes back nothing: a person does, with `aegis {verb}`, in the console or over the API."
     )
     for row in [r for r in known if r.state in states][:10]:
-        found.say(f"{named_action(row)} is {row.state}: aegis {verb} {row.action_id}.", cite_action(row))
+        found.say(f"{named_action(row)} {STATE_TEXT[row.state]}: aegis {verb} {row.action_id}.", cite_action(row))
     for row in [r for r in known if r.state not in states and asked.mentions.actions][:10]:
-        found.say(f"{named_action(row)} is {row.state}: there is nothing to {verb}.", cite_action(row))
+        found.say(f"{named_action(row)} {STATE_TEXT[row.state]}: there is nothing to {verb}.", cite_action(row))
     if not any(r.state in states for r in known) and not asked.mentions.actions:
         found.tell(f"Nothing that is meant here is there to {verb}.", *([cite_case(case)] if case else []))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_STEPS, MAX_CALLS, MAX_TOOL_CHARS, MAX_READ_CHARS = 6, 12, 8_000, 60_000
 MAX_SENTENCES, MAX_CHARS = 8, 500
+MAX_SAID, MAX_GIVEN, MAX_CITES = 40_000, 32, 12
+"""Characters of a last word, sentences of it that are looked at, and what one may cite."""
 OWN_WORDS = frozenset({"act", "decide", "forbidden", "help"})
 """What is proposed, declined or explained keeps our own words."""
 _SENTENCES: TypeAdapter[list[Sentence]] = TypeAdapter(list[Sentence])
@@ -41,7 +43,9 @@ _TASK = (
     "and with nothing else. Say only what the cited evidence says, names and numbers as they stand there. If it does not "
     "answer the question, answer []."
 )  # fmt: skip
-_HARD = re.compile(r"[\w\\/@.:-]*\d[\w\\/@.:-]*|[\w.-]+@[\w.-]+|[\w-]+\\[\w.-]+")
+_HARD = re.compile(
+    r"[\w\\/@.:-]*\d[\w\\/@.:-]*|[\w.-]+@[\w.-]+|[\w-]+\\[\w.-]+|(?<![\w.])(?:[\w-]{2,}\.)+[a-z][\w-]+", re.I
+)
 _QUOTED = re.compile(r"[\"“]([^\"”]{3,300})[\"”]")
 
 
@@ -75,31 +79,39 @@ def word(asked: Asked, found: Found, desk: Desk) -> Worded:
         return Worded((), {}, ())
     if llm._llm_type == "aegis-local":
         return Worded((), {}, ("the small local model words rationales alone; the extractive answer stands",))
-    evidence, box = _Evidence(), list[str | Exception]()
+    if not desk.talking.acquire(blocking=False):
+        return Worded(
+            (), {}, ("the language model is still busy with earlier questions; the extractive answer stands",)
+        )
+    evidence, box, late = _Evidence(), list[Accepted | Exception](), threading.Event()
     for sentence in found.sentences:
         for cite in sentence.cites:
             evidence.add(found.cites[cite], sentence.text)
 
     def run() -> None:
         try:
-            box.append(_converse(asked, found, desk, evidence))
+            said = _converse(asked, found, desk, evidence, late)
+            box.append(accept(said, evidence.cites, evidence.texts))
         except Exception as error:  # noqa: BLE001 - any LangChain chat model: its errors share no base class
             box.append(error)
+        finally:
+            desk.talking.release()
 
     asking = threading.Thread(target=run, daemon=True, name="aegis-assistant")
     asking.start()
     asking.join(desk.llm_seconds)
     stands = "the extractive answer stands"
     if not box:
+        late.set()  # what it would still ask for is not looked up
         return Worded((), {}, (f"the language model gave no answer within {desk.llm_seconds:g} s; {stands}",))
     if isinstance(box[0], Exception):
         return Worded((), {}, (f"the language model failed: {type(box[0]).__name__}; {stands}",))
     name = str(getattr(llm, "model_name", None) or getattr(llm, "model", None) or llm._llm_type)[:80]
-    kept, notes = accept(str(box[0]), evidence.cites, evidence.texts, asked.question)
+    kept, notes = box[0]
     return Worded(kept, evidence.cites, notes if kept else (*notes, stands), name, tuple(evidence.looked_at))
 
 
-def _converse(asked: Asked, found: Found, desk: Desk, evidence: _Evidence) -> str:
+def _converse(asked: Asked, found: Found, desk: Desk, evidence: _Evidence, late: threading.Event) -> str:
     """The model's last word, after the look-ups that it asked for."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
@@ -121,10 +133,11 @@ def _converse(asked: Asked, found: Found, desk: Desk, evidence: _Evidence) -> st
     calls = 0
     for step in range(MAX_STEPS):
         answer = model.invoke(messages)
-        if not isinstance(answer, AIMessage) or not answer.tool_calls or step == MAX_STEPS - 1:
+        asks = answer.tool_calls if isinstance(answer, AIMessage) else []
+        if late.is_set() or not asks or len(asks) > MAX_CALLS or step == MAX_STEPS - 1:
             return _text(answer.content)
         messages.append(answer)
-        for call in answer.tool_calls:
+        for call in asks:
             calls += 1
             over = calls > MAX_CALLS or read > MAX_READ_CHARS
             said = "no more look-ups: answer now" if over else _look(tools, call, evidence)
@@ -179,21 +192,25 @@ def _text(content: Any) -> str:
     return "".join(map(str, parts))
 
 
-def accept(
-    said: str, cites: Mapping[str, Cite], texts: Mapping[str, str], question: str
-) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
+Accepted = tuple[tuple[Sentence, ...], tuple[str, ...]]
+"""Sentences, and what there is to note."""
+
+
+def accept(said: str, cites: Mapping[str, Cite], texts: Mapping[str, str]) -> Accepted:
     """The sentences that stand on what was retrieved, and how many did not."""
+    if len(said) > MAX_SAID:
+        return (), (f"the language model answered {len(said):,} characters, more than are read",)
     start, end = said.find("["), said.rfind("]")
     try:
         given = _SENTENCES.validate_json(said[start : end + 1])
     except ValidationError:
         return (), ("the language model did not answer in the form that was asked",)
     kept: list[Sentence] = []
-    for sentence in given:
-        real = sentence.cites and set(sentence.cites) <= cites.keys() and len(sentence.text) <= MAX_CHARS
-        if not real or find_signs(sentence.text):
+    for sentence in given[:MAX_GIVEN]:
+        few = 0 < len(sentence.cites) <= MAX_CITES and len(sentence.text) <= MAX_CHARS
+        if not few or not set(sentence.cites) <= cites.keys() or find_signs(sentence.text):
             continue
-        if unsupported(sentence.text, " ".join([question, *(texts[c] for c in sentence.cites)])):
+        if unsupported(sentence.text, " ".join(texts[c] for c in sentence.cites)):
             continue
         text = " ".join("".join(c if c.isprintable() else " " for c in redact(sentence.text)).split())
         kept.append(Sentence(text=text, cites=tuple(dict.fromkeys(sentence.cites))))

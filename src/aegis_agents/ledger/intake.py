@@ -51,8 +51,8 @@ class IntakeTable(PrincipalTable):
         text = record_json(case, "case", exclude={"incident"})
         with self.transaction():
             done = self._run(
-                "UPDATE intake SET case_json = ?, finished_at = ? WHERE incident_id = ?",
-                (text, self._now(), incident_id),
+                "UPDATE intake SET case_json = ?, verdict = ?, finished_at = ? WHERE incident_id = ?",
+                (text, case.verdict, self._now(), incident_id),
             )
             if done.rowcount != 1:
                 raise StoreError(f"incident {incident_id} was never taken in: call admit() first")

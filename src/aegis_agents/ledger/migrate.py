@@ -1,4 +1,6 @@
-"""From versions 1 and 2 to entry format 2, in the transaction that opens the store.
+"""From older versions to this one, in the transaction that opens the store.
+
+Version 3 only lacks a column. From versions 1 and 2 it is a way to another format of entries:
 
 The old chain is checked first; a broken one is left as it is. Then every table is made anew and filled, the
 chain with salts and new hashes, and a last entry names the head that the old chain had: an old export or a head
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aegis_agents.errors import LedgerTampered, StoreError
 from aegis_agents.ledger.anchor import Anchor
 from aegis_agents.ledger.links import Link
+from aegis_agents.ledger.schema import INTAKE_INDEXES
 
 if TYPE_CHECKING:
     from aegis_agents.ledger.chain import LedgerTable
@@ -29,6 +32,10 @@ _TABLES = ("leases", "journal", "intake", "principals", "ledger_entries", "ledge
 _INDEXES = (
     "intake_open", "journal_incident", "journal_state", "journal_expiry", "journal_begun", "journal_open",
     "leases_what", "ledger_kind", "ledger_incident",
+)  # fmt: skip
+_QUEUE_INDEXES = (
+    "intake_queue", "intake_queue_open", "intake_queue_true_positive", "intake_queue_benign_positive",
+    "intake_queue_false_positive", "intake_queue_undetermined",
 )  # fmt: skip
 _TRIGGERS = ("ledger_no_update", "ledger_no_delete", "ledger_in_order")
 _JOURNAL = (
@@ -47,6 +54,9 @@ def migrate(store: LedgerTable, found: int, anchor: Anchor) -> None:
 
     Raises LedgerTampered if the old chain, its count or its anchor don't fit, StoreError for another version.
     """
+    if found == 3:
+        _add_verdicts(store)
+        return
     if found not in (1, 2):
         raise StoreError(f"{store.where}: written by version {found}, which this one does not know")
     count, head = _check_old(store, anchor)
@@ -66,11 +76,32 @@ def migrate(store: LedgerTable, found: int, anchor: Anchor) -> None:
         _copy(store, "journal", f"{_JOURNAL}, tier, groups, principal, undo_principal, expires_at")
         _copy(store, "principals", _COPIED["principals"])
     _copy(store, "leases", _COPIED["leases"])
+    _fill_verdicts(store)
     _rebuild_chain(store)
     for table in old:
         store._run(f"DROP TABLE old_{table}")
     about = {"from_version": found, "entries": count, "head": head, "anchor": [anchor.entries, anchor.head]}
     store.append(MIGRATED, None, about)
+
+
+def _add_verdicts(store: LedgerTable) -> None:
+    """Version 3 had the verdict inside the case alone, and the queue's indexes only where a server had run."""
+    for name in ("intake_open", *_QUEUE_INDEXES):
+        store._run(f"DROP INDEX IF EXISTS {name}")
+    store._run("ALTER TABLE intake ADD COLUMN verdict TEXT")
+    _fill_verdicts(store)
+    for statement in INTAKE_INDEXES:
+        store._run(statement)
+
+
+def _fill_verdicts(store: LedgerTable) -> None:
+    after = ""
+    wanted = "SELECT incident_id, case_json FROM intake WHERE incident_id > ? AND case_json IS NOT NULL"
+    while rows := store._rows(f"{wanted} ORDER BY incident_id LIMIT ?", (after, _BATCH)):
+        for row in rows:
+            verdict = json.loads(row["case_json"])["verdict"]
+            store._run("UPDATE intake SET verdict = ? WHERE incident_id = ?", (verdict, row["incident_id"]))
+        after = rows[-1]["incident_id"]
 
 
 def old_anchor(link: Link) -> Anchor | None:

@@ -160,7 +160,7 @@ class PostgresDatabase(Database):
         try:
             yield
         finally:
-            for table in ("ledger_entries", "intake"):
+            for table in ("ledger_entries", "intake", "served_answers"):
                 self._run(f"VACUUM {table}")
 
     def _disconnect(self) -> None:

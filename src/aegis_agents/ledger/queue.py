@@ -15,7 +15,9 @@ from pydantic_core import from_json
 
 from aegis_agents.errors import InputError
 from aegis_agents.ledger.database import Database, Row
+from aegis_agents.ledger.journal import journal_row
 from aegis_agents.ledger.retention import RetentionTable
+from aegis_agents.ledger.rows import JournalRow
 from aegis_agents.records import VERDICTS, Severity, Verdict
 from aegis_agents.records.base import Record
 
@@ -23,10 +25,6 @@ QueueState = Literal["waiting", "open", "decided"]
 """waiting: an action waits for a person; open: not decided yet; decided: there is a case."""
 
 MOST_ROWS = 500
-# Inside a JSON string a quotation mark is escaped, so that only the field itself can look like this.
-_OF_VERDICT = {verdict: f'case_json LIKE \'%"verdict":"{verdict}"%\'' for verdict in VERDICTS}
-_OPEN = "finished_at IS NULL"
-_INDEXES = {"intake_queue": "", "intake_queue_open": _OPEN} | {f"intake_queue_{v}": w for v, w in _OF_VERDICT.items()}
 _WAITING = "SELECT incident_id, count(*) AS n FROM journal WHERE state = 'awaiting' GROUP BY incident_id"
 
 
@@ -66,14 +64,6 @@ class QueueTable(RetentionTable):
         return read_queue(self, limit=limit, after=after, verdict=verdict, state=state)
 
 
-def prepare_queue(store: Database) -> None:
-    """Make the indexes that pages are read by, where they are missing: one of all, and one of each kind of page."""
-    with store.transaction():
-        for name, where in _INDEXES.items():
-            only = f" WHERE {where}" if where else ""
-            store._run(f"CREATE INDEX IF NOT EXISTS {name} ON intake(at, incident_id){only}")
-
-
 def read_queue(
     store: Database,
     *,
@@ -97,11 +87,12 @@ def read_queue(
     if verdict is not None:
         if verdict not in VERDICTS:
             raise InputError(f"{verdict!r} is no verdict", field="verdict", fix=f"one of {', '.join(VERDICTS)}")
-        where.append(_OF_VERDICT[verdict])
+        where.append("i.verdict = ?")
+        values.append(verdict)
     if state == "waiting":
         where.append("w.n > 0")
     elif state is not None:
-        where.append(_OPEN if state == "open" else "finished_at IS NOT NULL")
+        where.append(f"i.finished_at IS {'NULL' if state == 'open' else 'NOT NULL'}")
     rows = store._rows(
         f"SELECT i.incident_id AS incident_id, i.at AS at, i.case_json AS case_json,"  # noqa: S608 - words of ours
         f" CASE WHEN i.case_json IS NULL THEN i.incident END AS incident, coalesce(w.n, 0) AS waiting"
@@ -112,6 +103,18 @@ def read_queue(
     more = len(rows) > limit
     shown = rows[:limit]
     return QueuePage(items=tuple(map(_queue_row, shown)), next=_cursor(shown[-1]) if more else None)
+
+
+def count_waiting(store: Database) -> int:
+    """How many actions wait for a person; none of them is read."""
+    row = store._row("SELECT count(*) AS n FROM journal WHERE state = 'awaiting'")
+    return 0 if row is None else int(row["n"])
+
+
+def read_waiting(store: Database, *, limit: int) -> list[JournalRow]:
+    """The first actions that wait for a person, oldest first."""
+    rows = store._rows("SELECT * FROM journal WHERE state = 'awaiting' ORDER BY ord LIMIT ?", (limit,))
+    return [journal_row(row) for row in rows]
 
 
 def _queue_row(row: Row) -> QueueRow:

@@ -1,6 +1,6 @@
 """Retention: old bodies go, the chain stays, and an entry says what went and by whose order.
 
-What is removed: the body and salt of entries from before a date, and alert, facts and case of incidents
+What is removed: the body and salt of entries from before a date, what a server answered before it, and alert, facts and case of incidents
 that were finished before it and left nothing open: no action waits, is under way or will lift itself, and nothing that
 limits somebody is held in effect (a ticket that was opened, or an alert that was closed, holds nothing). What stays: the kinds of `removed.KEPT`, every hash, and the journal (what was done to which target).
 """
@@ -16,6 +16,7 @@ from aegis_agents.ledger.archive import entry_line, intake_line, write_archive
 from aegis_agents.ledger.database import Row
 from aegis_agents.ledger.removed import KEPT, PRUNED, as_ranges, digest
 from aegis_agents.ledger.rows import Pruned
+from aegis_agents.ledger.served import Served
 from aegis_agents.ledger.timers import TimerTable
 from aegis_agents.records import Incident, Principal
 
@@ -61,6 +62,7 @@ class RetentionTable(TimerTable):
             kept = write_archive(archive, self._meta()["origin"], self._archived(until, archived))
         entries, incidents = 0, list[str]()
         with self._erasing():
+            Served(self).forget_before(before)  # a server's answers repeat what alerts said
             while True:
                 with self.transaction():
                     seqs = self._remove_bodies(until, archived)
@@ -109,7 +111,7 @@ class RetentionTable(TimerTable):
                 update={"title": "", "facts": (), "entities": (), "notes": ("removed by retention",)}
             )
             self._run(
-                "UPDATE intake SET incident = ?, native = ?, case_json = NULL WHERE incident_id = ?",
+                "UPDATE intake SET incident = ?, native = ?, case_json = NULL, verdict = NULL WHERE incident_id = ?",
                 (bare.model_dump_json(), b"", row["incident_id"]),
             )
             removed.append(row["incident_id"])

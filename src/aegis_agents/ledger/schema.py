@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
+
+INTAKE_INDEXES: Final = (
+    "CREATE INDEX intake_queue ON intake(at, incident_id)",
+    "CREATE INDEX intake_open ON intake(at, incident_id) WHERE finished_at IS NULL",
+    "CREATE INDEX intake_verdict ON intake(verdict, at, incident_id) WHERE verdict IS NOT NULL",
+)
+"""What pages of the queue are read by: all of it, what is open, and one verdict's."""
 
 # Times are UTC ISO 8601 with microseconds, one width, so that text order is time order.
 _TABLES = """
@@ -18,9 +25,10 @@ CREATE TABLE intake (
     pins        TEXT NOT NULL,
     owner       TEXT,               -- the process that works on it
     finished_at TEXT,
-    case_json   TEXT
+    case_json   TEXT,
+    verdict     TEXT                -- the case's, for the queue
 );
-CREATE INDEX intake_open ON intake(at) WHERE finished_at IS NULL;
+{intake_indexes}
 
 CREATE TABLE journal (
     ord          {serial},
@@ -111,7 +119,7 @@ CREATE TABLE ledger_meta (
 
 def tables(*, blob: str, serial: str) -> str:
     """The tables, with a database's own words for bytes and for a number that counts up by itself."""
-    return _TABLES.format(blob=blob, serial=serial)
+    return _TABLES.format(blob=blob, serial=serial, intake_indexes="".join(f"{index};\n" for index in INTAKE_INDEXES))
 
 
 _REFUSED = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"

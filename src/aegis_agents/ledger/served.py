@@ -51,7 +51,11 @@ class Served:
 
     def forget(self, older_than: timedelta) -> int:
         """Remove answers older than that; answers how many."""
-        done = self._store._run("DELETE FROM served_answers WHERE at < ?", (_text(datetime.now(UTC) - older_than),))
+        return self.forget_before(datetime.now(UTC) - older_than)
+
+    def forget_before(self, when: datetime) -> int:
+        """Remove answers that were given before this time; answers how many."""
+        done = self._store._run("DELETE FROM served_answers WHERE at < ?", (_text(when.astimezone(UTC)),))
         return int(done.rowcount)
 
     def told(self, name: str, newest: int) -> int:

@@ -14,7 +14,7 @@ from aegis_agents import display
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import AegisError
 from aegis_agents.notebook.shown import Shown
-from aegis_agents.notebook.waiting_rows import approval_rows
+from aegis_agents.notebook.waiting_rows import MOST_SHOWN, approval_rows
 
 USAGE = """%aegis investigate FILE|VARIABLE [--format NAME]   judge an alert; also %%aegis with the alert in the cell
 %aegis case ID                                    show a case
@@ -69,9 +69,12 @@ class AegisMagics(Magics):  # type: ignore[misc,unused-ignore]  # IPython's deco
         if asked.command == "case":
             return aegis.case(_one(asked, "a case's id"))
         if asked.command == "approvals":
-            rows = approval_rows(aegis)
-            text = "\n".join(f"{r['action_id']}  {r['action']}  {display.fit(r['target']['value'], 60)}" for r in rows)
-            return Shown(display.approvals_html(rows), text or "nothing waits for a person")
+            waiting = aegis.pending()
+            rows = approval_rows(aegis, waiting[:MOST_SHOWN])
+            lines = [f"{r['action_id']}  {r['action']}  {display.fit(r['target']['value'], 60)}" for r in rows]
+            more = [f"{len(waiting) - MOST_SHOWN} more are not shown"] if len(waiting) > MOST_SHOWN else []
+            shown = display.approvals_html(rows) + "".join(f"<p>{display.text(m)}</p>" for m in more)
+            return Shown(shown, "\n".join([*lines, *more]) or "nothing waits for a person")
         if asked.command == "verify":
             found = aegis.store.verify().model_dump(mode="json")
             return Shown(display.verification_html(found), display.verification_text(found))

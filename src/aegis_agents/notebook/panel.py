@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from aegis_agents import display
 from aegis_agents.errors import ActionError, AegisError, AlreadyDecided, InputError
-from aegis_agents.notebook.waiting_rows import approval_rows
+from aegis_agents.notebook.waiting_rows import MOST_SHOWN, approval_rows
 
 if TYPE_CHECKING:
     from aegis_agents.aegis import Aegis
-
-MOST_SHOWN = 50
 
 
 def approvals(aegis: Aegis, *, by: str | None = None) -> ApprovalsPanel:
@@ -52,14 +50,15 @@ class ApprovalsPanel:
 
     def refresh(self) -> None:
         """Show what waits now; what was answered here stays, to be taken back."""
-        rows = {row["action_id"]: row for row in approval_rows(self._aegis)}
+        waiting = self._aegis.pending()
+        ids = {row.action_id for row in waiting}
         for action_id, card in self.cards.items():
-            if action_id not in rows and not card.answered:
+            if action_id not in ids and not card.answered:
                 card.decided_elsewhere()
-        for action_id, row in list(rows.items())[:MOST_SHOWN]:
-            if action_id not in self.cards:
-                self.cards[action_id] = Card(self, row)
-        waits = len(rows)
+        new = [row for row in waiting[:MOST_SHOWN] if row.action_id not in self.cards]
+        for about in approval_rows(self._aegis, new):
+            self.cards[about["action_id"]] = Card(self, about)
+        waits = len(waiting)
         more = f", the first {MOST_SHOWN} are shown" if waits > MOST_SHOWN else ""
         self._count.value = str(
             display.el("span", f"{waits} action{'s' * (waits != 1)} wait{'s' * (waits == 1)}{more}")
@@ -76,8 +75,10 @@ class ApprovalsPanel:
         return {"token": token} if token else {"by": self._by} if self._by else {}
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
-        rows = approval_rows(self._aegis)
-        still = {"text/html": display.notebook(display.approvals_html(rows)), "text/plain": f"{len(rows)} actions wait"}
+        waiting = self._aegis.pending()
+        table = display.approvals_html(approval_rows(self._aegis, waiting[:MOST_SHOWN]))
+        more = f"<p>{len(waiting) - MOST_SHOWN} more are not shown.</p>" if len(waiting) > MOST_SHOWN else ""
+        still = {"text/html": display.notebook(table + more), "text/plain": f"{len(waiting)} actions wait"}
         live = self.widget._repr_mimebundle_(include=include, exclude=exclude)
         return {**(live[0] if isinstance(live, tuple) else live), **still}  # where there are no widgets: a table
 

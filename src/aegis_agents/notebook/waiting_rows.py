@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from aegis_agents.records import CATALOGUE
+from aegis_agents.records import CATALOGUE, Case
 
 if TYPE_CHECKING:
     from aegis_agents.aegis import Aegis
     from aegis_agents.ledger import JournalRow
 
+MOST_SHOWN = 50
+"""What a panel or a magic shows of them at once."""
 
-def approval_rows(aegis: Aegis) -> list[dict[str, Any]]:
-    """The actions that wait, oldest first, each with what a person needs to decide."""
+
+def approval_rows(aegis: Aegis, waiting: Sequence[JournalRow] | None = None) -> list[dict[str, Any]]:
+    """The actions that wait (or these of them), oldest first, each with what a person needs to decide."""
     from aegis_agents.agents.journal_view import approvers
 
-    return [_row(aegis, row, approvers(aegis.store, row)) for row in aegis.pending()]
+    cases: dict[str, Case | None] = {}
+    made = []
+    for row in aegis.pending() if waiting is None else waiting:
+        if row.incident_id not in cases:  # several actions of one incident read its case once
+            cases[row.incident_id] = aegis.store.case(row.incident_id)
+        made.append(_row(row, cases[row.incident_id], approvers(aegis.store, row)))
+    return made
 
 
-def _row(aegis: Aegis, row: JournalRow, said_yes: tuple[str, ...]) -> dict[str, Any]:
-    case = aegis.store.case(row.incident_id)
+def _row(row: JournalRow, case: Case | None, said_yes: tuple[str, ...]) -> dict[str, Any]:
     facts = {f.id: f for f in case.incident.facts} if case and case.incident else {}
     spec = CATALOGUE[row.proposal.action]
     return {

@@ -6,12 +6,14 @@ It looks after the API and the figures. Other paths (the console, health) have d
 from __future__ import annotations
 
 import ipaddress
+from collections import OrderedDict
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis_agents.errors import AegisError, IdentityError
+from aegis_agents.server.answers import digest_of
 from aegis_agents.server.parts import Parts
 from aegis_agents.server.people import unauthorised
 from aegis_agents.server.problems import Refused, problem_of, respond
@@ -20,6 +22,7 @@ from aegis_agents.settings_server import is_loopback
 
 _MOST_HOST = 64
 """Characters of an address: what a proxy passes on may be anything."""
+_MOST_SEEN = 10_000
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
@@ -28,6 +31,7 @@ class Doorkeeper:
 
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app, self._parts = app, parts
+        self._seen: OrderedDict[str, None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -44,17 +48,25 @@ class Doorkeeper:
     async def _let_in(self, scope: Scope) -> None:
         parts, path, headers = self._parts, scope["path"], Headers(scope=scope)
         address = address_of(host_of(scope))
-        parts.rates.address(address)
+        mark = digest_of(*headers.getlist("authorization"))
+        # Whoever came in before is counted as a person: strangers at the same address must not keep them out.
+        if mark not in self._seen:
+            parts.rates.address(address)
         _named_rightly(headers, parts.settings.hosts)
         if not path.startswith("/v1/") and (path != "/metrics" or _is_here(scope, headers)):
             return
-        token = _bearer(headers)
+        token = bearer(headers)
         try:
             abroad = parts.people.abroad(token)
             who = await parts.workroom.ask_who(lambda: parts.people.authenticate(token), abroad=abroad)
         except IdentityError as error:
+            self._seen.pop(mark, None)
             parts.rates.failed(address)
             raise unauthorised(str(error)) from error
+        self._seen[mark] = None
+        self._seen.move_to_end(mark)
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.popitem(last=False)
         parts.rates.person(who.id)
         scope.setdefault("state", {})["principal"] = who
 
@@ -82,7 +94,8 @@ def _host_name(given: str) -> str:
         return ""
 
 
-def _bearer(headers: Headers) -> str:
+def bearer(headers: Headers) -> str:
+    """The token of a request. Raises Refused (401)."""
     given = headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token.strip():

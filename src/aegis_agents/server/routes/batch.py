@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
-from aegis_agents.errors import AegisError
+from aegis_agents.errors import AegisError, IdentityError
 from aegis_agents.server.answers import to_json
+from aegis_agents.server.doorkeeper import bearer
 from aegis_agents.server.investigating import Format, investigate
+from aegis_agents.server.parts import Parts
 from aegis_agents.server.problems import problem_of
 from aegis_agents.server.routes.common import KNOWN_QUERY, Analyst, TheParts, problems
 
@@ -27,6 +30,8 @@ _BODY: dict[str, Any] = {
     }
 }  # fmt: skip
 _CHUNK = 1_000_000
+LOOK_AGAIN_S = 5.0
+"""A batch may take hours: so often it is looked whether who sent it still may."""
 _log = logging.getLogger("aegis.server")
 
 
@@ -53,7 +58,7 @@ async def batch(
     file = await parts.bodies.batch(request, who.id)
 
     async def lines() -> AsyncIterator[bytes]:
-        number = 0
+        number, looked = 0, time.monotonic()
         while line := await asyncio.to_thread(file.readline, parts.settings.body_bytes + 1):
             number += 1
             whole = line.endswith(b"\n") or len(line) <= parts.settings.body_bytes
@@ -61,6 +66,11 @@ async def batch(
                 whole = whole and not rest
                 if rest.endswith(b"\n"):
                     break
+            if time.monotonic() - looked >= LOOK_AGAIN_S:
+                looked = time.monotonic()
+                if (ended := await _ended(request, parts)) is not None:
+                    yield to_json({"error": ended, "line": number}) + b"\n"
+                    return
             if line.strip(b"\xef\xbb\xbf \t\r\n") or not whole:
                 yield to_json(await _one(line, number, whole)) + b"\n"
 
@@ -78,3 +88,14 @@ async def batch(
             return {"error": f"something broke; its number is {request.state.request_id}", "line": number}
 
     return StreamingResponse(lines(), media_type=_NDJSON)
+
+
+async def _ended(request: Request, parts: Parts) -> str | None:
+    """Why whoever sent the batch may not go on; None if they may. Where that can't be known it goes on."""
+    token = bearer(request.headers)
+    try:
+        abroad = parts.people.abroad(token)
+        who = await parts.workroom.ask_who(lambda: parts.people.authenticate(token), abroad=abroad)
+    except IdentityError as error:
+        return f"{error}; send the rest again"
+    return None if "analyst" in who.roles else f"{who.id} is no analyst any more"
