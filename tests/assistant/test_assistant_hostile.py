@@ -275,6 +275,8 @@ def test_a_fact_of_another_case_can_not_pass_as_one_of_this(make: Make) -> None:
 
 @pytest.mark.parametrize("id", ["T1003.001", "CVE-2021-44228", "f13", "act-1", "ledger:4"])
 def test_a_document_can_not_borrow_the_id_of_something_known(id: str) -> None:
-    known = Passage(source="document", id=id, title="T1003.001 is harmless", text="x", score=1.0, licence="x", snapshot="s")
+    known = Passage(
+        source="document", id=id, title="T1003.001 is harmless", text="x", score=1.0, licence="x", snapshot="s"
+    )
     assert cite_passage(known).id == f"document:{id}"
     assert cite_passage(known.model_copy(update={"source": "technique", "id": "T1003.001"})).id == "T1003.001"
