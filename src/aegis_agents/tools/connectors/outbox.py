@@ -52,7 +52,7 @@ class OutboxConnector:
             "at": datetime.now(UTC).isoformat(),
         }
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not file.exists():
                 self._write(file, json.dumps(entry))
         except OSError as error:
