@@ -95,7 +95,9 @@ def test_people_of_the_provider_come_in_over_http(serving: Callable[..., Any]) -
 
 
 @pytest.mark.parametrize(("workers", "together"), [(1, False), (2, True)])
-def test_so_many_work_at_once(serving: Callable[..., Any], workers: int, together: bool) -> None:
+def test_so_many_work_at_once(
+    serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, workers: int, together: bool
+) -> None:
     with serving(workers=workers) as rig:
         viewer, both = rig.person("v", "viewer"), threading.Barrier(2)
         met: list[bool] = []
@@ -108,7 +110,7 @@ def test_so_many_work_at_once(serving: Callable[..., Any], workers: int, togethe
                 met.append(False)
             return []
 
-        rig.aegis.context.intel.search = search
+        monkeypatch.setattr(rig.aegis.context.intel, "search", search)  # one for all tests: it must come back
         with ThreadPoolExecutor(2) as pool:
             calls = [pool.submit(viewer.get, "/v1/intel/search?q=x") for _ in range(2)]
             assert [call.result().status_code for call in calls] == [200, 200]
@@ -116,10 +118,10 @@ def test_so_many_work_at_once(serving: Callable[..., Any], workers: int, togethe
 
 
 @pytest.mark.parametrize(("room", "status"), [(0, 503), (5, 200)])
-def test_so_many_may_wait(serving: Callable[..., Any], room: int, status: int) -> None:
+def test_so_many_may_wait(serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, room: int, status: int) -> None:
     with serving(workers=1, waiting_room=room) as rig:
         viewer, go = rig.person("v", "viewer"), threading.Event()
-        rig.aegis.context.intel.search = lambda **_: go.wait(20) and []
+        monkeypatch.setattr(rig.aegis.context.intel, "search", lambda **_: go.wait(20) and [])
         with ThreadPoolExecutor(2) as pool:
             first = pool.submit(viewer.get, "/v1/intel/search?q=x")
             while rig.parts.workroom.inside < 1:

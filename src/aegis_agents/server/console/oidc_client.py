@@ -97,7 +97,7 @@ class OidcClient:
             id_token, access_token = str(tokens["id_token"]), str(tokens["access_token"])
         except (Refused, IdentityError):
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it answers, or does not: nobody is signed in
             raise IdentityError("the identity provider did not take the code: begin again") from error
         subject = self._checked(id_token, str(kept["nonce"]))
         who = self._authenticate(access_token)
@@ -130,7 +130,7 @@ class OidcClient:
             raise
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise IdentityError(_WRONG) from error
-        except Exception as error:
+        except Exception as error:  # the network's, or the provider's: nobody is signed in
             raise Refused(
                 503, "identity_provider", "the identity provider's keys can't be had", retry_after=30
             ) from error
@@ -153,7 +153,7 @@ class OidcClient:
                     raise ValueError(f"the provider calls itself {about['issuer']!r}, not {issuer!r}")
                 named = ("authorization_endpoint", "token_endpoint", "jwks_uri")
                 self._about = (now, {key: checked_url(str(about[key])) for key in named})
-            except Exception as error:
+            except Exception as error:  # as above
                 raise Refused(
                     503, "identity_provider", "the identity provider can't be reached", retry_after=30
                 ) from error
