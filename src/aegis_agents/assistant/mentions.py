@@ -14,7 +14,7 @@ from aegis_agents.assistant.periods import Period, period_in
 from aegis_agents.assistant.shelf import Named
 from aegis_agents.assistant.words import function_words, written_out
 from aegis_agents.intel.indicators import read_indicator
-from aegis_agents.records import ActionName, EntityKind
+from aegis_agents.records import EntityKind
 
 _INCIDENT = re.compile(r"\binc-[0-9a-f]{6,40}(?:-shadow-[0-9a-f]{8})?\b", re.I)
 _ACTION = re.compile(r"\bact-[0-9a-f]{6,40}\b", re.I)
@@ -201,10 +201,3 @@ def example_shape(text: str) -> str:
 
     fixed = re.sub(r"\binc-1\b", "inc-000000", re.sub(r"\bact-1\b", "act-000000", text))
     return read_mentions(fixed, now=datetime(2026, 1, 1, tzinfo=UTC), named=named, subject=subject).shape
-
-
-def action_names(text: str) -> tuple[ActionName, ...]:
-    """Actions that a text names by their own names (isolate_host)."""
-    from aegis_agents.records import CATALOGUE
-
-    return tuple(name for name in CATALOGUE if re.search(rf"\b{name}\b", text))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 
@@ -90,11 +90,6 @@ def need(role: str) -> Callable[[Request], Awaitable[Principal]]:
         return who
 
     return check
-
-
-def acting(who: Principal) -> Any:
-    """The person as the library's `token=` takes them: authenticated already."""
-    return who
 
 
 def sender(who: Principal) -> str:

@@ -15,7 +15,6 @@ from aegis_agents.server.console.forms import draft_of, target_of
 from aegis_agents.server.console.page_route import Page
 from aegis_agents.server.console.rendering import words
 from aegis_agents.server.console.visit import Visit, visit_of
-from aegis_agents.server.people import acting
 from aegis_agents.server.problems import problem_of
 
 router = APIRouter(prefix="/actions/{action_id}", route_class=Page, include_in_schema=False)
@@ -43,7 +42,7 @@ async def approve(action_id: ActionId, visit: Here) -> Response:
     row = await visit.read(lambda: aegis.store.action(action_id))
     if row.state == "awaiting" and is_dangerous(row) and visit.form.get("sure") != "yes":
         return await _page(visit, action_id, sure=True, draft=draft_of(visit.request.scope["path"], visit.form))
-    return await _say(visit, action_id, lambda: aegis.approve(action_id, reason=reason, token=acting(visit.who)))
+    return await _say(visit, action_id, lambda: aegis.approve(action_id, reason=reason, token=visit.who))
 
 
 @router.post("/deny")
@@ -53,7 +52,7 @@ async def deny(action_id: ActionId, visit: Here) -> Response:
     aegis, reason = visit.parts.aegis, visit.form.get("reason", "").strip()
     if not reason:
         return await _again(visit, action_id, InputError("is empty", field="reason", fix="say why, in a few words"))
-    return await _say(visit, action_id, lambda: aegis.deny(action_id, reason=reason, token=acting(visit.who)))
+    return await _say(visit, action_id, lambda: aegis.deny(action_id, reason=reason, token=visit.who))
 
 
 @router.post("/retarget")
@@ -63,7 +62,7 @@ async def aim(action_id: ActionId, visit: Here) -> Response:
     aegis, reason = visit.parts.aegis, visit.form.get("reason", "").strip()
     try:
         kind, value = target_of(visit.form.get("target", ""))
-        new = await visit.work(lambda: aegis.retarget(action_id, kind, value, reason=reason, token=acting(visit.who)))
+        new = await visit.work(lambda: aegis.retarget(action_id, kind, value, reason=reason, token=visit.who))
     except AlreadyDecided as error:
         return await _too_late(visit, action_id, error)
     except (InputError, ActionError) as error:
@@ -78,7 +77,7 @@ async def undo(action_id: ActionId, visit: Here) -> Response:
     """Take it back."""
     visit.need("operator")
     aegis, reason = visit.parts.aegis, visit.form.get("reason", "").strip()
-    return await _say(visit, action_id, lambda: aegis.undo(action_id, reason=reason, token=acting(visit.who)), stay=True)  # fmt: skip
+    return await _say(visit, action_id, lambda: aegis.undo(action_id, reason=reason, token=visit.who), stay=True)  # fmt: skip
 
 
 @router.post("/keep")
@@ -87,7 +86,7 @@ async def keep(action_id: ActionId, visit: Here) -> Response:
     visit.need("operator")
     aegis, reason = visit.parts.aegis, visit.form.get("reason", "").strip()
     try:
-        await visit.work(lambda: aegis.keep(action_id, reason=reason, token=acting(visit.who)))
+        await visit.work(lambda: aegis.keep(action_id, reason=reason, token=visit.who))
     except (InputError, ActionError) as error:
         return await _again(visit, action_id, error)
     await visit.note(said="It stays until somebody takes it back.", tone="good")

@@ -14,7 +14,6 @@ from aegis_agents.server.console.page_route import Page
 from aegis_agents.server.console.rendering import shown
 from aegis_agents.server.console.visit import Visit, visit_of
 from aegis_agents.server.events import event_stream, wants_events
-from aegis_agents.server.people import acting
 
 router = APIRouter(route_class=Page, include_in_schema=False)
 
@@ -55,7 +54,7 @@ async def put(visit: Here) -> Response:
     kind, value = target_of(form.get("target", ""))
     report = await visit.work(
         lambda: aegis.propose(
-            form.get("incident_id", ""), form.get("action", ""), kind, value, token=acting(visit.who)
+            form.get("incident_id", ""), form.get("action", ""), kind, value, token=visit.who
         )
     )  # fmt: skip
     waits = report.outcome == "awaiting_approval"

@@ -13,7 +13,6 @@ from aegis_agents.records import CATALOGUE, VERDICTS, Verdict
 from aegis_agents.server.console.cards import Cases, card
 from aegis_agents.server.console.page_route import Page
 from aegis_agents.server.console.visit import Visit, visit_of
-from aegis_agents.server.people import acting
 
 router = APIRouter(route_class=Page, include_in_schema=False)
 
@@ -76,6 +75,6 @@ async def confirm(incident_id: IncidentId, visit: Here) -> Response:
     if final is None:
         raise InputError("was not chosen", field="verdict", fix=f"one of {', '.join(FINAL)}")
     chosen: Any = final
-    await visit.work(lambda: aegis.confirm(incident_id, chosen, token=acting(visit.who)))
+    await visit.work(lambda: aegis.confirm(incident_id, chosen, token=visit.who))
     await visit.note(said=f"Noted: it was a {final.replace('_', ' ')}. Similar incidents are judged with that from now on.", tone="good")  # fmt: skip
     return visit.to(f"/cases/{incident_id}")

@@ -13,7 +13,6 @@ from aegis_agents.records import ActionReport, Principal
 from aegis_agents.server.answers import answer
 from aegis_agents.server.library import action_item
 from aegis_agents.server.parts import Parts
-from aegis_agents.server.people import acting
 from aegis_agents.server.routes.common import (
     IDEMPOTENCY_KEY,
     JSON_BODY,
@@ -72,7 +71,7 @@ async def approve(
 ) -> Response:
     """It is done at once, unless policy wants another person too (then it goes on waiting) or the gate says no (409)."""
     why = given.reason if given else ""
-    return await _say(parts, request, who, lambda: parts.aegis.approve(action_id, reason=why, token=acting(who)))
+    return await _say(parts, request, who, lambda: parts.aegis.approve(action_id, reason=why, token=who))
 
 
 @router.post(
@@ -81,7 +80,7 @@ async def approve(
 async def deny(action_id: ActionId, request: Request, parts: TheParts, who: Approver, given: Reason = None) -> Response:
     """It is not done. The first answer stands: who comes second gets 409."""
     why = given.reason if given else ""
-    return await _say(parts, request, who, lambda: parts.aegis.deny(action_id, reason=why, token=acting(who)))
+    return await _say(parts, request, who, lambda: parts.aegis.deny(action_id, reason=why, token=who))
 
 
 @router.post(
@@ -90,7 +89,7 @@ async def deny(action_id: ActionId, request: Request, parts: TheParts, who: Appr
 async def undo(action_id: ActionId, request: Request, parts: TheParts, who: Operator, given: Reason = None) -> Response:
     """What was done is taken back, if it can be."""
     why = given.reason if given else ""
-    return await _say(parts, request, who, lambda: parts.aegis.undo(action_id, reason=why, token=acting(who)))
+    return await _say(parts, request, who, lambda: parts.aegis.undo(action_id, reason=why, token=who))
 
 
 @router.post(
@@ -99,7 +98,7 @@ async def undo(action_id: ActionId, request: Request, parts: TheParts, who: Oper
 async def keep(action_id: ActionId, request: Request, parts: TheParts, who: Operator, given: Reason = None) -> Response:
     """What would lift itself stays until somebody takes it back."""
     why = given.reason if given else ""
-    return await _say(parts, request, who, lambda: parts.aegis.keep(action_id, reason=why, token=acting(who)))
+    return await _say(parts, request, who, lambda: parts.aegis.keep(action_id, reason=why, token=who))
 
 
 @router.post(
@@ -111,7 +110,7 @@ async def aim(action_id: ActionId, given: TargetGiven, request: Request, parts: 
 
     async def work() -> Response:
         def put() -> dict[str, Any]:
-            new = parts.aegis.retarget(action_id, given.kind, given.value, reason=given.reason, token=acting(who))
+            new = parts.aegis.retarget(action_id, given.kind, given.value, reason=given.reason, token=who)
             return action_item(parts.aegis, parts.aegis.store.action(new.action_id))
 
         return answer(await parts.workroom.act(put))
@@ -132,7 +131,7 @@ async def wish(incident_id: IncidentId, given: WishGiven, request: Request, part
     async def work() -> Response:
         def put() -> dict[str, Any]:
             made = parts.aegis.propose(
-                incident_id, given.action, given.kind, given.value, reason=given.reason, token=acting(who)
+                incident_id, given.action, given.kind, given.value, reason=given.reason, token=who
             )
             return action_item(parts.aegis, parts.aegis.store.action(made.action_id))
 

@@ -12,7 +12,6 @@ from aegis_agents.records import Verdict
 from aegis_agents.server.answers import answer
 from aegis_agents.server.events import event_stream, wants_events
 from aegis_agents.server.investigating import Format, investigate, steps
-from aegis_agents.server.people import acting
 from aegis_agents.server.routes.common import (
     IDEMPOTENCY_KEY,
     JSON_BODY,
@@ -127,7 +126,7 @@ async def confirm(
     """Similar incidents are judged with that from now on; what was decided against it counts as wrong."""
 
     async def work() -> Response:
-        await parts.workroom.work(lambda: parts.aegis.confirm(incident_id, given.verdict, token=acting(who)))
+        await parts.workroom.work(lambda: parts.aegis.confirm(incident_id, given.verdict, token=who))
         return answer({"incident_id": incident_id, "verdict": given.verdict})
 
     return await parts.idempotency.once(request, who, await request.body(), work)
