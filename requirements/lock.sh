@@ -14,6 +14,6 @@ for name in $(uv pip compile pyproject.toml --extra llm --universal --python-ver
   no_torch+=(--no-emit-package "$name")
 done
 lock core.txt
-lock dev.txt --extra dev --extra eval --extra connectors --extra feeds --extra mcp --extra postgres --extra server --extra notebook --extra docs
-lock train.txt --extra dev --extra eval --extra connectors --extra feeds --extra mcp --extra postgres --extra server --extra notebook --extra docs --extra llm --extra train "${no_torch[@]}"
+lock dev.txt --extra dev --extra eval --extra connectors --extra feeds --extra mcp --extra postgres --extra scale --extra kafka --extra keyring --extra telemetry --extra server --extra notebook --extra docs
+lock train.txt --extra dev --extra eval --extra connectors --extra feeds --extra mcp --extra postgres --extra scale --extra kafka --extra keyring --extra telemetry --extra server --extra notebook --extra docs --extra llm --extra train "${no_torch[@]}"
 lock llm.txt --extra llm "${no_torch[@]}"

@@ -9,6 +9,9 @@ AegisError
 ├── IntelError            the intelligence snapshot can't be built, read or searched
 │   └── IntelTampered     its files differ from its manifest
 ├── StoreError            the database can't be read or written
+│   └── InboxFull         as much waits as may: stop reading, and try again
+├── StreamError           a stream can't be read
+├── EgressRefused         a connection to where Aegis may not connect
 ├── IdentityError         who asks is not known, or may not do that
 ├── LedgerError           the ledger can't be appended to or read
 │   └── LedgerTampered    its chain is broken (names the entry)
@@ -75,6 +78,18 @@ class IntelTampered(IntelError):
 
 class StoreError(AegisError):
     """The database can't be read or written."""
+
+
+class InboxFull(StoreError):
+    """As much waits as may: whoever brings alerts stops reading, and tries again. Nothing was taken in."""
+
+
+class StreamError(AegisError):
+    """A stream can't be read (names it, and the fix)."""
+
+
+class EgressRefused(AegisError, OSError):
+    """A connection to where Aegis may not connect; an OSError too, so that libraries treat it as a failed connection."""
 
 
 class IdentityError(AegisError):

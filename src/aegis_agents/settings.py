@@ -16,7 +16,13 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.records import Autonomy
+from aegis_agents.settings_fleet import WorkerSettings
+from aegis_agents.settings_hardening import HardeningSettings
+from aegis_agents.settings_inbox import InboxSettings
+from aegis_agents.settings_monitor import MonitorSettings
 from aegis_agents.settings_server import ServerSettings
+from aegis_agents.settings_streams import StreamSettings
+from aegis_agents.settings_telemetry import TelemetrySettings
 
 
 class Settings(BaseSettings):
@@ -121,6 +127,18 @@ class Settings(BaseSettings):
     """Secrets of connectors that should not stand in that file, as "name.parameter"."""
     server: ServerSettings = ServerSettings()
     """Where `aegis serve` listens, who may come in and whom it tells (docs/api.md)."""
+    inbox: InboxSettings = InboxSettings()
+    """How much may wait, what is folded, how often an alert is tried (docs/running.md)."""
+    streams: tuple[StreamSettings, ...] = ()
+    """Where alerts come from by themselves (docs/streams.md)."""
+    worker: WorkerSettings = WorkerSettings()
+    """How workers take what waits (docs/running.md)."""
+    monitor: MonitorSettings = MonitorSettings()
+    """What is watched, and when autonomy falls back (docs/monitor.md)."""
+    hardening: HardeningSettings = HardeningSettings()
+    """Where Aegis may connect to, and whose signatures count (docs/hardening.md)."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """Traces, metrics and logs (docs/observability.md)."""
     nftables: bool = False
     """Block addresses with this host's nftables (needs root)."""
     nftables_never: tuple[str, ...] = ()

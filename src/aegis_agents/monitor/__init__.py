@@ -1,0 +1,1 @@
+"""Watching the model and its surroundings: drift, agreement, calibration, canaries, probing."""

@@ -1,0 +1,26 @@
+"""Settings of the inbox: how much may wait, what is folded, how often an alert is tried."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True)
+
+
+class InboxSettings(BaseModel):
+    """Settings of the inbox."""
+
+    model_config = _FROZEN
+
+    most_waiting: int = Field(default=1_000_000, ge=1)
+    """As many may wait; then streams stop reading, and HTTP answers 503."""
+    fold_minutes: float = Field(default=60.0, ge=0)
+    """Alerts that differ in times and serial numbers alone are one incident for so long; 0 folds exact copies only."""
+    hold_s: float = Field(default=120.0, gt=0)
+    """How long a worker may keep an alert without a sign of life before another takes it."""
+    attempts: int = Field(default=5, ge=1)
+    """How often an alert is tried before it is set aside."""
+    rate_per_stream: float = Field(default=0.0, ge=0)
+    """Alerts a second that one stream may bring before those of others overtake its own; 0 leaves all alike."""
+    kept_days: float = Field(default=30.0, gt=0)
+    """Days after which a message that was worked on is forgotten (its case is not)."""
