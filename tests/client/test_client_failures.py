@@ -224,6 +224,22 @@ def test_a_stream_that_breaks_off_says_so_after_what_came(fake: FakeAegis) -> No
                 next(events)
 
 
+def test_a_stream_is_tried_again_before_its_first_event_with_one_key(
+    client: Any, fake: FakeAegis, waits: list[float]
+) -> None:
+    def vanish(handler: Any) -> None:
+        handler.close_connection = True
+
+    fake.script(vanish, (503, {"Retry-After": "1"}, _problem(503, "busy")))
+    assert client.investigate_stream(ALERT)[-1][0] == "case"
+    keys = {request.headers["idempotency-key"] for request in fake.requests}
+    assert (len(fake.requests), len(keys), len(waits)) == (3, 1, 2)
+    fake.script(vanish, vanish, vanish)
+    with pytest.raises(Unavailable, match="no answer"):
+        client.ask_stream("why?")
+    assert len(fake.requests) == 6, "two more times, and no further"
+
+
 def test_an_error_in_the_middle_of_a_stream_is_raised(client: Any, fake: FakeAegis) -> None:
     fake.script(lambda handler: handler.events([("triage", {}), ("error", json.loads(_problem(503, "busy")))]))
     with pytest.raises(Unavailable) as told:

@@ -176,23 +176,33 @@ class Client:
             return body.whole()
 
     def _stream(self, call: Call, last: str) -> Iterator[tuple[str, Any]]:
-        """Server-sent events as they come. Not tried again: what came was seen."""
-        headers = {**call.headers, "Accept": "text/event-stream"}
-        try:
-            with self._http.stream(
-                call.method, call.path, params=call.params, content=call.content, headers=headers
-            ) as response:
-                body = Body(response, call, self._timeout)
-                if not response.is_success:
+        """Server-sent events as they come. Tried again only before the first of them: what came was seen."""
+        headers, attempt, begun = {**call.headers, "Accept": "text/event-stream"}, 0, False
+        while True:
+            outcome: Outcome
+            try:
+                with self._http.stream(
+                    call.method, call.path, params=call.params, content=call.content, headers=headers
+                ) as response:
+                    body = Body(response, call, self._timeout)
+                    if begun := response.is_success:
+                        reader = EventReader(last)
+                        for chunk in response.iter_raw():
+                            yield from reader.feed(chunk)
+                        reader.end()
+                        return
                     for chunk in response.iter_raw():
                         body.add(chunk)
-                    raise reading.error_of(body.whole())
-                reader = EventReader(last)
-                for chunk in response.iter_raw():
-                    yield from reader.feed(chunk)
-                reader.end()
-        except httpx.TransportError as error:
-            raise reading.unreachable(error) from error
+                    outcome = body.whole()
+            except httpx.TransportError as error:
+                outcome = error
+            wait = None if begun else reading.wait_before(attempt, self._retries, outcome)
+            if wait is None:
+                if isinstance(outcome, httpx.TransportError):
+                    raise reading.unreachable(outcome) from outcome
+                raise reading.error_of(outcome)
+            time.sleep(wait)
+            attempt += 1
 
     def close(self) -> None:
         """Close the connections."""
