@@ -75,6 +75,24 @@ def test_from_alert_to_undone(real: Any) -> None:
     assert real.health()["status"] == "ok"
 
 
+def test_a_wish_is_put_before_the_gate_and_waits(real: Any) -> None:
+    case = real.investigate(ATTACK)
+    host = next(a["target"] for a in case["actions"] if a["target"]["kind"] == "host")
+    wished = real.propose(case["incident_id"], "snapshot_disk", host["kind"], host["value"], "keep the evidence")
+    assert (wished["action"], wished["outcome"]) == ("snapshot_disk", "awaiting_approval")
+    with pytest.raises(InvalidInput):
+        real.propose(case["incident_id"], "isolate_host", "host", "not-in-the-alert")
+
+
+def test_a_thread_is_a_conversation(real: Any) -> None:
+    case = real.investigate(ATTACK)
+    real.ask("why was this decided?", case["incident_id"], thread="t-1")
+    real.investigate(ATTACK | {"event_id": "t-2", "hostname": "srv-777", "host": "srv-777"})
+    again, alone = real.ask("and which hosts?", thread="t-1"), real.ask("and which hosts?")
+    assert again["text"] != alone["text"], "the second question knows the case of the first"
+    assert real.ask_stream("and which hosts?", thread="t-1")[-1][0] == "answer"
+
+
 def test_streams_end_with_the_case_and_batches_keep_their_order(real: Any) -> None:
     events = real.investigate_stream(ATTACK | {"title": "Beacon \u2028 <b>"})
     assert events[-1][0] == "case"

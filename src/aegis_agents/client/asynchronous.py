@@ -112,15 +112,24 @@ class AsyncClient:
         call = calls.answer_action(action_id, "retarget", {"kind": kind, "value": value, "reason": reason})
         return cast(Approval, await self._json(call))
 
+    async def propose(self, incident_id: str, action: str, kind: str, value: str, reason: str = "") -> Approval:
+        """Wish for an action on an entity of an incident: what the gate allows waits for an approver."""
+        return cast(Approval, await self._json(calls.propose(incident_id, action, kind, value, reason)))
+
     # questions and proof
 
-    async def ask(self, question: str, incident_id: str | None = None) -> Answer:
-        """Ask about a case, the queue or intelligence in plain language; every sentence of the answer cites."""
-        return cast(Answer, await self._json(calls.ask(question, incident_id)))
+    async def ask(self, question: str, incident_id: str | None = None, *, thread: str | None = None) -> Answer:
+        """Ask about a case, the queue or intelligence in plain language; every sentence of the answer cites.
 
-    async def ask_stream(self, question: str, incident_id: str | None = None) -> AsyncIterator[tuple[str, Any]]:
+        Questions with the same `thread` are one conversation, of this token's holder alone.
+        """
+        return cast(Answer, await self._json(calls.ask(question, incident_id, thread)))
+
+    async def ask_stream(
+        self, question: str, incident_id: str | None = None, *, thread: str | None = None
+    ) -> AsyncIterator[tuple[str, Any]]:
         """The same, as ("token", ...) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
-        async for event in self._stream(calls.ask(question, incident_id), "answer"):
+        async for event in self._stream(calls.ask(question, incident_id, thread), "answer"):
             yield event
 
     async def ledger(

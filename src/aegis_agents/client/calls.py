@@ -110,9 +110,16 @@ def confirm(incident_id: str, verdict: str) -> Call:
     return _post(path, _dump({"verdict": verdict}, "verdict"), {}, None)
 
 
-def ask(question: str, incident_id: str | None) -> Call:
+def propose(incident_id: str, action: str, kind: str, value: str, reason: str) -> Call:
+    """Wish for an action."""
+    body = {"action": action, "kind": kind, "value": value} | ({"reason": reason} if reason else {})
+    return _post(f"/v1/incidents/{_segment(incident_id, 'incident_id')}/actions", _dump(body, "action"), {}, None)
+
+
+def ask(question: str, incident_id: str | None, thread: str | None = None) -> Call:
     """Ask the assistant."""
-    body = {"question": question} | ({"incident_id": incident_id} if incident_id else {})
+    named = {"incident_id": incident_id, "thread": thread}
+    body = {"question": question} | {k: v for k, v in named.items() if v}
     return _post("/v1/ask", _dump(body, "question"), {}, None)
 
 

@@ -116,15 +116,24 @@ class Client:
         call = calls.answer_action(action_id, "retarget", {"kind": kind, "value": value, "reason": reason})
         return cast(Approval, self._json(call))
 
+    def propose(self, incident_id: str, action: str, kind: str, value: str, reason: str = "") -> Approval:
+        """Wish for an action on an entity of an incident: what the gate allows waits for an approver."""
+        return cast(Approval, self._json(calls.propose(incident_id, action, kind, value, reason)))
+
     # questions and proof
 
-    def ask(self, question: str, incident_id: str | None = None) -> Answer:
-        """Ask about a case, the queue or intelligence in plain language; every sentence of the answer cites."""
-        return cast(Answer, self._json(calls.ask(question, incident_id)))
+    def ask(self, question: str, incident_id: str | None = None, *, thread: str | None = None) -> Answer:
+        """Ask about a case, the queue or intelligence in plain language; every sentence of the answer cites.
 
-    def ask_stream(self, question: str, incident_id: str | None = None) -> Iterator[tuple[str, Any]]:
+        Questions with the same `thread` are one conversation, of this token's holder alone.
+        """
+        return cast(Answer, self._json(calls.ask(question, incident_id, thread)))
+
+    def ask_stream(
+        self, question: str, incident_id: str | None = None, *, thread: str | None = None
+    ) -> Iterator[tuple[str, Any]]:
         """The same, as ("token", ...) and ("cite", ...) while it comes, and ("answer", the answer) at the end."""
-        yield from self._stream(calls.ask(question, incident_id), "answer")
+        yield from self._stream(calls.ask(question, incident_id, thread), "answer")
 
     def ledger(
         self, *, after: int = 0, limit: int = 100, incident: str | None = None, kind: str | None = None
