@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 .DEFAULT_GOAL := help
 KILLS ?= 500
-.PHONY: help demo docs test test-model check soak bench eval bakeoff train llm lock clean
+.PHONY: help demo docs test test-model check sbom audit soak bench eval bakeoff train llm lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -56,6 +56,12 @@ check: $(VENV)/.dev  ## lint, format, types, import layers, LangGraph configurat
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/langgraph validate
+
+sbom: $(VENV)/.dev  ## write the bill of materials (CycloneDX) into build/sbom
+	@$(BIN)/python requirements/sbom.py build/sbom
+
+audit: $(VENV)/.dev  ## ask the vulnerability services about every pinned package
+	@$(BIN)/python requirements/audit.py core.txt dev.txt llm.txt
 
 docs: $(VENV)/.dev  ## build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

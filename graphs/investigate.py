@@ -6,7 +6,10 @@ The server brings its checkpointer; settings come from AEGIS_* variables. Start 
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import cache
+from threading import Lock
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -15,6 +18,8 @@ from typing_extensions import TypedDict
 from aegis_agents import Aegis, Incident, build_graph
 from aegis_agents.records import Conclusion
 from aegis_agents.sources import parse
+
+_BUILDING = Lock()
 
 
 class Investigation(TypedDict, total=False):
@@ -25,8 +30,18 @@ class Investigation(TypedDict, total=False):
     conclusion: Conclusion
 
 
-def graph() -> Any:
-    """Take the alert in, then the agents."""
+async def graph() -> Any:
+    """Take the alert in, then the agents. The server asks for it with each run, on its event loop, which must not wait."""
+    return await asyncio.to_thread(_built_once)
+
+
+def _built_once() -> Any:
+    with _BUILDING:
+        return _built()
+
+
+@cache
+def _built() -> Any:
     aegis = Aegis()
 
     def intake(state: Investigation) -> Investigation:

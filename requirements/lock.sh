@@ -16,4 +16,5 @@ done
 lock core.txt
 lock dev.txt --extra dev --extra eval --extra connectors --extra feeds --extra mcp --extra postgres --extra scale --extra kafka --extra keyring --extra telemetry --extra server --extra notebook --extra docs
 lock train.txt --extra dev --extra eval --extra connectors --extra feeds --extra mcp --extra postgres --extra scale --extra kafka --extra keyring --extra telemetry --extra server --extra notebook --extra docs --extra llm --extra train "${no_torch[@]}"
+lock fleet.txt --extra server --extra scale --extra telemetry
 lock llm.txt --extra llm "${no_torch[@]}"

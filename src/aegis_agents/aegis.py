@@ -19,6 +19,7 @@ from aegis_agents.context import Context
 from aegis_agents.errors import InputError, IntelError
 from aegis_agents.feeding import open_syncer
 from aegis_agents.identity import Token
+from aegis_agents.investigation import Investigation
 from aegis_agents.once import opened_once
 from aegis_agents.pinned import pinned
 from aegis_agents.reading import Alert, read_alert
@@ -26,43 +27,22 @@ from aegis_agents.records import Case, Incident
 from aegis_agents.recovering import is_shadow
 from aegis_agents.settings import Settings, load_settings
 from aegis_agents.tools.owners import UNDER_WAY, this_process
+from aegis_agents.watching import open_telemetry
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
+    from aegis_agents.inbox.inbox import Inbox
     from aegis_agents.intel import FinalVerdict, Intel
     from aegis_agents.intel.feeds.config import Feed
     from aegis_agents.intel.feeds.sync import Syncer
     from aegis_agents.ledger import Store
     from aegis_agents.model import IncidentModel
+    from aegis_agents.telemetry.watch import Telemetry
     from aegis_agents.tools import Connector, WritePath
 
 AGENTS = ("triage", "intel", "reasoning", "approval")
-
-
-class Investigation:
-    """One alert on its way to a case, which `Aegis.begin` answers: go through it once, then ask for its case.
-
-    Nothing is taken in before the first step. What is left in the middle stays undecided until the same alert comes
-    again, or `recover` decides it.
-    """
-
-    def __init__(self, aegis: Aegis, incident: Incident, native: str) -> None:
-        self._aegis, self._incident, self._native = aegis, incident, native
-        self.incident_id = incident.id
-        self.new = False
-        """Whether it was decided here; False for an alert whose case was there before."""
-
-    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The steps as they finish: (agent, what it added); none if there is a case already."""
-        for step in self._aegis._drive(self._incident, self._native):
-            self.new = True
-            yield step
-
-    def case(self) -> Case:
-        """Its case. Raises InputError before the last step."""
-        return self._aegis.case(self.incident_id)
 
 
 class Aegis(Asking):
@@ -117,8 +97,22 @@ class Aegis(Asking):
         return open_store(self.settings) if given is None else given
 
     @opened_once
+    def inbox(self) -> Inbox:
+        """Alerts that streams, `aegis inbox put` and HTTP brought, and that wait for a worker (docs/inbox.md)."""
+        from aegis_agents.inbox.opening import open_inbox
+
+        return open_inbox(self.settings)
+
+    @opened_once
+    def telemetry(self) -> Telemetry:
+        """Who listens to what it does: nobody, unless settings or a server asked (docs/observability.md)."""
+        return open_telemetry(self.settings)
+
+    @opened_once
     def _write_path(self) -> WritePath:
-        return open_write_path(self.settings, self.store, self._tools)
+        path = open_write_path(self.settings, self.store, self._tools)
+        path.watch = self.telemetry
+        return path
 
     @opened_once
     def context(self) -> Context:
@@ -188,7 +182,10 @@ class Aegis(Asking):
         if case is None:
             raise InputError(f"there is no case {incident_id}", field="incident_id", fix="investigate its alert first")
         rows = self.store.actions(incident_id)  # what another process did since, or a crash kept from the case
-        return case.model_copy(update={"actions": tuple(row.report() for row in rows)}) if rows else case
+        now: dict[str, Any] = {"actions": tuple(row.report() for row in rows)} if rows else {}
+        if self._has_inbox and (copies := self.inbox.copies(incident_id)) > 1:
+            now["copies"] = copies
+        return case.model_copy(update=now) if now else case
 
     def build_intel(self, *, kev: Path | None = None) -> str:
         """Build the intelligence snapshot anew; answers its id.
@@ -221,6 +218,11 @@ class Aegis(Asking):
 
     # within
 
+    @property
+    def _has_inbox(self) -> bool:
+        """Whether anybody ever used it; who only investigates has none, and none is made to look into it."""
+        return self.settings.database is not None or (self.settings.home / "inbox.sqlite").exists()
+
     def _read(self, alert: Alert, format: str | None) -> tuple[Incident, str]:
         """The incident and the alert's own text; a shadow run has an id of its own."""
         incident, native = read_alert(alert, format=format, tenant=self.settings.tenant)
@@ -237,7 +239,7 @@ class Aegis(Asking):
         started = time.perf_counter()
         if self.context.intel is not None:
             self.context.intel.refresh()  # another process may have synced feeds
-        with UNDER_WAY.at_work(incident.id):
+        with UNDER_WAY.at_work(incident.id), self.telemetry.incident(incident) as seen:
             row = self.store.admit(incident, native, self.context.versions, owner=this_process())
             if row.incident.digest != incident.digest:
                 fix = "derive ids from what is in the alert, as sources do"
@@ -252,7 +254,7 @@ class Aegis(Asking):
                 # "exit" writes one checkpoint a run; what must survive a crash in between is in intake and journal.
                 run = self.graph.stream(state, config, context=context, stream_mode="updates", durability="exit")
                 with checkpoints_told():
-                    for update in run:
+                    for update in seen.steps(run):
                         for step, added in update.items():
                             if step in AGENTS:
                                 state |= {**added, "notes": (*state["notes"], *added.get("notes", ()))}
@@ -260,11 +262,16 @@ class Aegis(Asking):
                 elapsed = (time.perf_counter() - started) * 1000
                 self._heed_failures(incident.id)  # before the case is kept: a re-drive after a crash heeds again
                 with self.store.transaction():  # an answer that comes in between must not be lost from the case
-                    rows = self.store.actions(incident.id)
-                    self.store.finish(incident.id, build_case(state, rows, context.versions, elapsed))
+                    case = build_case(state, self.store.actions(incident.id), context.versions, elapsed)
+                    self.store.finish(incident.id, case)
+                seen.decided(case)
 
     def close(self) -> None:
-        """Release the databases."""
+        """Release the databases; send what telemetry has left first, since its gauges read them."""
+        if "telemetry" in self.__dict__:
+            self.telemetry.close()
+        if "inbox" in self.__dict__:
+            self.inbox.close()
         if "store" in self.__dict__ and self._given["ledger"] is None:
             self.store.close()
         if "graph" in self.__dict__ and self._given["checkpointer"] is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aegis_agents.answering import MOST_REASON
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from aegis_agents.ledger.queue import QueuePage, QueueState
     from aegis_agents.records import Verdict
     from aegis_agents.supposing import Replayed, WhatIf
+    from aegis_agents.taking_back import UndoneSince
 
 
 class Asking(Reviewing):
@@ -114,3 +116,12 @@ class Asking(Reviewing):
         new = retarget(self.graph, self.context, action_id, kind, value, who, reason)
         self._resume(old, approved=False)
         return new.report()
+
+    def undo_since(
+        self, since: datetime, *, by_aegis_only: bool = False, dry_run: bool = False, reason: str = "",
+        by: str | None = None, token: Token = None,
+    ) -> UndoneSince:  # fmt: skip
+        """Take back everything that was begun at `since` or later, newest first; see `taking_back.undo_since`."""
+        from aegis_agents.taking_back import undo_since
+
+        return undo_since(self, since, by_aegis_only=by_aegis_only, dry_run=dry_run, reason=reason, by=by, token=token)

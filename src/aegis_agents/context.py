@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from aegis_agents.gate import Gate
+from aegis_agents.gate.caution import NO_CAUTION, Caution
 from aegis_agents.gate.earned.cells import NOTHING_EARNED, EarnedAutonomy
+from aegis_agents.hardening.limits import SourceLimits
 from aegis_agents.intel import Intel
 from aegis_agents.ledger import Store
 from aegis_agents.model import IncidentModel
+from aegis_agents.settings_hardening import HardeningSettings
 from aegis_agents.tools import WritePath
 from aegis_agents.tools.indicator_report import FeedTimes
 
@@ -40,6 +43,10 @@ class Context:
     """What ages of indicators are measured by."""
     earned: Callable[[datetime], EarnedAutonomy] = lambda _: NOTHING_EARNED
     """What reviewed decisions have unlocked at a time."""
+    caution: Callable[[datetime], Caution] = lambda _: NO_CAUTION
+    """What has fallen back by now, and was not lifted."""
+    limits: SourceLimits = field(default_factory=lambda: SourceLimits(HardeningSettings()))
+    """What one source may cost within an hour."""
 
     @property
     def versions(self) -> dict[str, str]:

@@ -45,9 +45,12 @@ def configured(settings: Settings) -> list[Feed]:
     """The feeds that settings name. Raises SettingsError for a wrong one."""
     if settings.feeds is None:
         return []
+    from aegis_agents.hardening.trust import Trust, back
     from aegis_agents.intel.feeds.load import load_feeds
 
-    return load_feeds(settings.feeds, settings.feed_tokens)
+    with Trust.of(settings).opened(settings.feeds) as (copy,):
+        found = load_feeds(copy or settings.feeds, settings.feed_tokens)
+    return [feed.model_copy(update={"path": back(feed.path, copy, settings.feeds)}) for feed in found]
 
 
 def snapshots_named(store: Store) -> set[str]:

@@ -19,15 +19,19 @@ from aegis_agents.agents.triage import triage
 from aegis_agents.agents.waiting import wait
 from aegis_agents.context import Context
 from aegis_agents.state import ActionResult, ActionState, IncidentState
+from aegis_agents.telemetry.watch import now
 
 
-def _bind(node: Callable[..., Any], context: Context | None) -> Callable[..., Any]:
-    """The node with its context given beforehand, for hosts that can't pass one with each run."""
-    if context is None:
-        return node
+def _bind(node: Callable[..., Any], context: Context | None, name: str = "") -> Callable[..., Any]:
+    """The node with its context given beforehand, for hosts that can't pass one with each run; an agent by its name,
+    so that whoever listens sees it.
+    """
 
     def bound(state: Any, runtime: Runtime[Context]) -> Any:
-        return node(state, runtime.override(context=context))
+        if context is not None:
+            runtime = runtime.override(context=context)
+        listener = now() if name else None
+        return node(state, runtime) if listener is None else listener.agent(name, node, state, runtime)
 
     return bound
 
@@ -36,7 +40,7 @@ def _build_action_graph(context: Context | None) -> Any:
     """Wait for a person where one is needed, then act. Compiled, so that each action waits on its own."""
     builder = StateGraph(ActionState, context_schema=Context, output_schema=ActionResult)
     builder.add_node("wait", wait)
-    builder.add_node("respond", _bind(respond, context))
+    builder.add_node("respond", _bind(respond, context, "response"))
     builder.add_edge(START, "wait")
     builder.add_edge("wait", "respond")
     builder.add_edge("respond", END)
@@ -52,7 +56,7 @@ def build_graph(context: Context | None = None) -> StateGraph[IncidentState, Con
     """
     builder: StateGraph[IncidentState, Context] = StateGraph(IncidentState, context_schema=Context)
     for name, agent in (("triage", triage), ("intel", intel), ("reasoning", reasoning), ("approval", approval)):
-        builder.add_node(name, _bind(agent, context))
+        builder.add_node(name, _bind(agent, context, name))
     builder.add_node("act", _build_action_graph(context))
     builder.add_edge(START, "triage")
     builder.add_edge("triage", "intel")

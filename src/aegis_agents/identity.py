@@ -47,7 +47,7 @@ def identify(store: Store, role: Role, *, by: str | None, token: Token, token_ne
     """
     by = said_name(by)
     if token:
-        who = _still(store, token) if isinstance(token, Principal) else store.authenticate(token)
+        who = _still(store, token) if isinstance(token, Principal) else authenticated(store, token)
         if by and one_form(by).casefold() != one_form(who.name).casefold():
             raise IdentityError(f"by: this token is {who.name}'s, not {by}'s; leave `by` out")
     elif token_needed:
@@ -57,6 +57,15 @@ def identify(store: Store, role: Role, *, by: str | None, token: Token, token_ne
     if role not in who.roles:
         raise IdentityError(f"{who.id} is no {role}: it has {', '.join(sorted(who.roles)) or 'no role'}")
     return who.model_copy(update={"name": one_form(who.name)})
+
+
+def authenticated(store: Store, token: str) -> Principal:
+    """Whose token this is. Raises IdentityError, also for the planted one that nobody was given (`agents.planted`)."""
+    from aegis_agents.agents.planted import refuse_planted
+
+    who = store.authenticate(token)
+    refuse_planted(store, who)
+    return who
 
 
 def _still(store: Store, who: Principal) -> Principal:

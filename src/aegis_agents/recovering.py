@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,9 @@ class Recovering(ABC):
     def _heed_failures(self, incident_id: str) -> list[int]:
         """Demote what acted alone and had no effect."""
 
-    def recover(self, stale_after: timedelta = STALE_AFTER) -> list[Case]:
+    def recover(
+        self, stale_after: timedelta = STALE_AFTER, *, leave: Callable[[str], bool] = lambda incident_id: False
+    ) -> list[Case]:
         """After a crash: finish what processes that died had begun, and answer the cases decided by it.
 
         What was under way is settled by looking; then what was taken in and not decided is decided, what was
@@ -81,13 +83,15 @@ class Recovering(ABC):
         Safe beside others at work on the same state: what a living process does stays its own. One on another
         machine can't be asked after, so that what it began is left alone until it is `stale_after` old; call
         recover again then. In shadow, shadow runs alone are decided, and nothing is touched. An error with
-        one incident does not keep the others from being decided; the first is raised in the end.
+        one incident does not keep the others from being decided; the first is raised in the end. Undecided
+        incidents that `leave` says yes to are left to whoever else decides them.
         """
         shadow = self.settings.mode == "shadow"
         if not shadow:
             self._write_path.settle_open(stale_after)
         failed: list[Exception] = []
-        cases = [case for row in self.store.unfinished() if (case := self._decide_late(row, stale_after, failed))]
+        mine = [row for row in self.store.unfinished() if not leave(row.incident_id)]
+        cases = [case for row in mine if (case := self._decide_late(row, stale_after, failed))]
         if not shadow:
             undecided = {row.incident_id for row in self.store.unfinished()}
             for late in self.store.approved():

@@ -1,17 +1,19 @@
 """All settings, in one place: the only module of the package that reads the environment.
 
-From weakest to strongest: defaults, a TOML file, AEGIS_* variables, arguments.
+From weakest to strongest: defaults, a TOML file, files of a credentials folder (systemd's, /run/secrets) named
+aegis_*, AEGIS_* variables, arguments. Secrets come from all but the TOML file (settings_secrets.py).
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from aegis_agents.errors import SettingsError
@@ -20,15 +22,38 @@ from aegis_agents.settings_fleet import WorkerSettings
 from aegis_agents.settings_hardening import HardeningSettings
 from aegis_agents.settings_inbox import InboxSettings
 from aegis_agents.settings_monitor import MonitorSettings
+from aegis_agents.settings_secrets import Lookups, plain_secrets, refer
 from aegis_agents.settings_server import ServerSettings
 from aegis_agents.settings_streams import StreamSettings
 from aegis_agents.settings_telemetry import TelemetrySettings
+
+_SECRETS = Path("/run/secrets")
+"""Where Docker and Compose put secrets, and where a Kubernetes manifest can mount them."""
+
+
+def credential_folders() -> tuple[Path, ...]:
+    """Folders whose files hold secrets: systemd's of this service, and /run/secrets; those that are there."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    return tuple(folder for folder in (*([Path(given)] if given else []), _SECRETS) if folder.is_dir())
+
+
+_LOOKUPS = Lookups(os.environ.get, credential_folders)
+
+
+class ReadFrom(NamedTuple):
+    """The settings file: where it lies, and the very bytes that were read, which is what a signature is checked on."""
+
+    path: Path
+    content: bytes
 
 
 class Settings(BaseSettings):
     """Every setting of Aegis. Unknown ones are an error."""
 
-    model_config = SettingsConfigDict(env_prefix="AEGIS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AEGIS_", env_nested_delimiter="__", extra="forbid", frozen=True,
+        hide_input_in_errors=True,  # it may be a secret
+    )  # fmt: skip
 
     home: Path = Field(default_factory=lambda: user_data_path("aegis"))
     """Where state lives: aegis.sqlite, checkpoints.sqlite, intel/, outbox."""
@@ -71,7 +96,7 @@ class Settings(BaseSettings):
     require_token: bool = False
     """Whether approving, undoing, reviewing and administering need a token; else the system's account will do."""
     token: SecretStr | None = None
-    """Your own token (`aegis token add`), best given as AEGIS_TOKEN."""
+    """Your own token (`aegis token add`): AEGIS_TOKEN, a credential, or the keyring."""
     tenant: str = "default"
     """Whose incidents these are; part of every incident's id."""
     clearance: Literal["clear", "green", "amber", "amber+strict", "red"] = "amber+strict"
@@ -144,6 +169,32 @@ class Settings(BaseSettings):
     nftables_never: tuple[str, ...] = ()
     """Addresses and networks that nftables must never block, besides the built-in ones."""
 
+    _file: ReadFrom | None = PrivateAttr(default=None)
+
+    @property
+    def read_from(self) -> ReadFrom | None:
+        """The settings file that these came from, if there was one."""
+        return self._file
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, variables, then credentials: each is a file named as its variable, in small letters."""
+        folders = reversed(credential_folders())  # the last one wins, there
+        return (init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=list(folders)))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refer(cls, given: Any) -> Any:
+        """References to secrets are looked up at use, wherever they came from."""
+        return refer(cls, given, _LOOKUPS) if isinstance(given, dict) else given
+
     @field_validator(
         "home", "matrix", "policy", "assets", "costs", "kill_switch", "feeds", "llm_adapter", "ledger_key",
         "ledger_copies", "connectors", mode="before",
@@ -170,23 +221,34 @@ def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
     """Settings from a TOML file (optional), the environment and arguments.
 
     Arguments that are None count as not given. Raises SettingsError naming each wrong
-    setting and what is wrong with it.
+    setting and what is wrong with it, and each secret that stands in the file.
     """
     given = {k: v for k, v in overrides.items() if v is not None}
     values: dict[str, Any] = {}
+    read: ReadFrom | None = None
     if file is not None:
         try:
-            values = tomllib.loads(Path(file).read_text("utf-8"))
+            read = ReadFrom(Path(file), Path(file).read_bytes())
+            values = tomllib.loads(read.content.decode("utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, or no path
             raise SettingsError(f"{file}: {error}") from error
+        if shown := plain_secrets(Settings, values):
+            top, dot, _ = shown[0].partition(".")
+            raise SettingsError(
+                f"{file}: {shown[0]} is a secret, and a settings file is no place for one: give AEGIS_{top.upper()}"
+                f"{' (its table, as JSON)' if dot else ''}, a file aegis_{top} of the credentials folder, or write "
+                f'"keyring:SERVICE/NAME", "credential:NAME" or "env:NAME" there'
+            )
     try:
         # Precedence: what the environment sets beats the file, what the caller says beats both.
         from_environment = Settings(**given).model_fields_set - set(given)
         from_file = {k: v for k, v in values.items() if k not in from_environment}
-        return Settings(**(from_file | given))
+        found = Settings(**(from_file | given))
+        found._file = read
+        return found
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-        raise SettingsError(f"{file or 'settings'}: {wrong}") from error
+        raise SettingsError(f"{file or 'settings'}: {wrong}") from None  # its trace would show what was given
     except UnreadableVariable as error:  # a table or list is given as JSON there
         raise SettingsError(f"environment: {error}: {error.__cause__}") from error
 

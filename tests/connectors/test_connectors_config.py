@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -117,8 +118,6 @@ def test_every_parameter_is_a_key_with_its_type(tmp_path: Path) -> None:
         [mine]
         kind = "toy"
         url = "https://toy.example"
-        token = "t"
-        pin = "1234"
         port = 7
         wait_s = 2
         hard = true
@@ -128,7 +127,7 @@ def test_every_parameter_is_a_key_with_its_type(tmp_path: Path) -> None:
         labels = {a = "b"}
         """,
     )
-    (found,) = load_connectors(file)
+    (found,) = load_connectors(file, secrets(mine__token="t", mine__pin="1234"))
     given = found.inner.given  # type: ignore[attr-defined]
     assert given["pin"].get_secret_value() == "1234"
     assert {k: v for k, v in given.items() if k != "pin"} == {
@@ -142,27 +141,26 @@ def test_every_parameter_is_a_key_with_its_type(tmp_path: Path) -> None:
     ("more", "named"),
     [
         ("tokne = 't'", r"\[mine\] tokne is no setting of toy \(it takes folder, hard, "),
-        ("", r"\[mine\] token is missing \(here, or in the settings: connector_secrets = .\"mine.token\""),
-        ("token = 5", r"\[mine\] token: .*string"),
-        ("token = 't'\nport = '7'", r"\[mine\] port: .*integer"),
-        ("token = 't'\nport = true", r"\[mine\] port: .*integer"),
-        ("token = 't'\nhard = 1", r"\[mine\] hard: .*boolean"),
-        ("token = 't'\nnames = 'a'", r"\[mine\] names: "),
-        ("token = 't'\nnames = ['a', 5]", r"\[mine\] names\[1\]: .*string"),
-        ("token = 't'\nport = 1979-05-27", r"\[mine\] port: "),
-        ("token = 't'\nactions = []", r"\[mine\] actions: an empty list"),
-        ("token = 't'\nactions = 'block_ip'", r"\[mine\] actions: give a list"),
-        ("token = 't'\nactions = ['block_it']", r"\[mine\] actions: there is no action 'block_it' .*block_ip"),
-        ("token = 't'\nactions = ['isolate_host']", r"\[mine\] actions: toy can't isolate_host \(it can block_ip, "),
-        ("token = 't'\ntargets = []", r"\[mine\] targets: an empty list"),
-        ("token = 't'\ntargets = [5]", r"\[mine\] targets: give a list"),
-        ("token = 't'\ntargets = ['']", r"\[mine\] targets: give a list"),
+        ("folder = 5", r"\[mine\] folder: "),
+        ("port = '7'", r"\[mine\] port: .*integer"),
+        ("port = true", r"\[mine\] port: .*integer"),
+        ("hard = 1", r"\[mine\] hard: .*boolean"),
+        ("names = 'a'", r"\[mine\] names: "),
+        ("names = ['a', 5]", r"\[mine\] names\[1\]: .*string"),
+        ("port = 1979-05-27", r"\[mine\] port: "),
+        ("actions = []", r"\[mine\] actions: an empty list"),
+        ("actions = 'block_ip'", r"\[mine\] actions: give a list"),
+        ("actions = ['block_it']", r"\[mine\] actions: there is no action 'block_it' .*block_ip"),
+        ("actions = ['isolate_host']", r"\[mine\] actions: toy can't isolate_host \(it can block_ip, "),
+        ("targets = []", r"\[mine\] targets: an empty list"),
+        ("targets = [5]", r"\[mine\] targets: give a list"),
+        ("targets = ['']", r"\[mine\] targets: give a list"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_file_table_and_key(tmp_path: Path, more: str, named: str) -> None:
     file = written(tmp_path, PLAIN + textwrap.indent(more, "    "))
     with pytest.raises(SettingsError, match=named) as caught:
-        load_connectors(file)
+        load_connectors(file, secrets(mine__token="t"))
     assert str(caught.value).startswith(str(file))
 
 
@@ -172,14 +170,14 @@ def test_what_is_wrong_is_named_with_file_table_and_key(tmp_path: Path, more: st
         ("[mine]\nurl = 'x'", "kind is missing"), ("[mine]\nkind = 5", "kind is missing"), ("mine = 5", "'mine' is not a table"),
         ("[mine]\nkind = 'tpy'", "there is no kind 'tpy' .*toy"), ('["a b"]\nkind = "toy"', "'a b' is no name"), ("[outbox]\nkind = 'toy'", "not \"outbox\""), ("[mine", "TOML"), ("[mine]\nkind='toy'\n[mine]", "TOML"),
         ("[mine]\nkind = 'aegis_agents.tools:WritePath'", "there is no kind"), ("[mine]\nkind = 'os:system'", "there is no kind"),
-        ("[mine]\nkind = 'much'\nurl = 'x'\ntoken = 't'", r"pip install .aegis-soc-agents\[much\]"),
-        ("[mine]\nkind = 'toy'\nurl = 'bad'\ntoken = 't'", r"\[mine\] url: 'bad' is bad"),
+        ("[mine]\nkind = 'much'\nurl = 'x'", r"pip install .aegis-soc-agents\[much\]"),
+        ("[mine]\nkind = 'toy'\nurl = 'bad'", r"\[mine\] url: 'bad' is bad"),
     ],
 )  # fmt: skip
 def test_a_file_that_makes_no_sense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: str) -> None:
     monkeypatch.setattr(config, "missing_modules", lambda extra: ("much_sdk",) if extra == "much" else ())
     with pytest.raises(SettingsError, match=named):
-        load_connectors(written(tmp_path, text))
+        load_connectors(written(tmp_path, text), secrets(mine__token="t"))
 
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
@@ -197,11 +195,25 @@ def test_a_class_that_wants_to_know_its_actions_is_told(tmp_path: Path) -> None:
         load_connectors(written(tmp_path, "[mine]\nkind = 'narrow'"))
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604])
-def test_a_secret_in_a_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(SettingsError, match=r"token is a secret, and others may read this file: chmod 600"):
-        load_connectors(written(tmp_path, PLAIN + '    token = "s3cret"', mode))
+FIX = r'connector_secrets = \{"mine\.token" = "keyring:aegis/mine\.token"\} in the settings, or AEGIS_CONNECTOR_SECRETS'
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604])
+@pytest.mark.parametrize("given", [{}, {"mine__token": "other"}])
+def test_a_secret_in_the_file_is_refused_whoever_may_read_it(tmp_path: Path, mode: int, given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=rf"\[mine\] token is a secret, and .*: take it out, and give {FIX}") as caught:
+        load_connectors(written(tmp_path, PLAIN + '    token = "s3cret"', mode), secrets(**given))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path, mode: int) -> None:
     assert load_connectors(written(tmp_path, PLAIN, mode), secrets(mine__token="s3cret"))
+
+
+def test_a_secret_that_is_missing_is_asked_for_where_it_belongs(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=rf"\[mine\] token is missing \(a secret: give {FIX}\)"):
+        load_connectors(written(tmp_path, PLAIN))
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -218,11 +230,11 @@ def test_settings_and_environment_reach_it(tmp_path: Path, monkeypatch: pytest.M
     assert "from-environment" not in repr(settings)
 
 
-def test_secrets_come_from_settings_too_and_win(tmp_path: Path) -> None:
-    file = written(tmp_path, PLAIN + '    token = "old"')
-    (found,) = load_connectors(file, secrets(mine__token="new", mine__pin="9"))
-    given = found.inner.given  # type: ignore[attr-defined]
-    assert (given["token"], given["pin"].get_secret_value()) == ("new", "9")
+def test_each_connector_gets_its_own_secrets(tmp_path: Path) -> None:
+    file = written(tmp_path, PLAIN + PLAIN.replace("mine", "mine.too"))
+    both = load_connectors(file, secrets(mine__token="a", mine__pin="9") | secrets(mine__too__token="b"))
+    given = [found.inner.given for found in both]  # type: ignore[attr-defined]
+    assert [(one["token"], one["pin"] and one["pin"].get_secret_value()) for one in given] == [("a", "9"), ("b", None)]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +249,7 @@ def test_a_secret_for_nothing_is_an_error(tmp_path: Path, given: dict[str, str],
         load_connectors(written(tmp_path, PLAIN), secrets(mine__token="t") | secrets(**given))
 
 
-def test_no_error_and_no_repr_shows_a_secret(tmp_path: Path) -> None:
+def test_no_error_and_no_repr_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for more in ("token = ['s3cret']", "token = 's3cret'\nport = 'x'", "token = 's3cret'\ntargets = 5"):
         with pytest.raises(SettingsError) as caught:
             load_connectors(written(tmp_path, PLAIN + textwrap.indent(more, "    ")))
@@ -245,6 +257,11 @@ def test_no_error_and_no_repr_shows_a_secret(tmp_path: Path) -> None:
         assert caught.value.__cause__ is None or "s3cret" not in str(caught.value.__cause__)
     (entry,) = read_connectors(written(tmp_path, PLAIN), secrets(mine__token="s3cret"))
     assert "s3cret" not in repr(entry) + repr(entry.build())
+    monkeypatch.setitem(Toy.__init__.__annotations__, "token", "int")
+    for more in ("", "port = 'x'", "targets = 5"):
+        with pytest.raises(SettingsError) as caught:
+            read_connectors(written(tmp_path, PLAIN + f"    {more}"), secrets(mine__token="s3cret"))
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_entry_point_can_not_take_the_place_of_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,17 +331,15 @@ def two(tmp_path: Path) -> list[config.ConfiguredConnector]:
         [okta]
         kind = "toy"
         url = "https://okta.example"
-        token = "t"
         actions = ["disable_user"]
         targets = ["*@corp.example"]
 
         [directory]
         kind = "toy"
         url = "https://ad.example"
-        token = "t"
         targets = ["CORP\\\\*", "10.20.0.0/16"]
     """
-    return load_connectors(written(tmp_path, text))
+    return load_connectors(written(tmp_path, text), secrets(okta__token="t", directory__token="t"))
 
 
 def test_targets_tell_two_of_one_action_apart(tmp_path: Path) -> None:
@@ -484,7 +499,10 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *given: CliRunner().invoke(commands.connectors_app, [str(one) for one in given])
 
 
-def test_the_list_says_what_there_is_and_what_is_missing(app: Any, tmp_path: Path) -> None:
+def test_the_list_says_what_there_is_and_what_is_missing(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AEGIS_CONNECTOR_SECRETS", '{"second.token": "s3cret"}')
     text = """
         [first]
         kind = "asked"
@@ -494,7 +512,6 @@ def test_the_list_says_what_there_is_and_what_is_missing(app: Any, tmp_path: Pat
         [second]
         kind = "much"
         url = "x"
-        token = "s3cret"
     """
     done = app("list", "--connectors", written(tmp_path, text), "--json")
     first, second = (json.loads(line) for line in done.stdout.splitlines())
@@ -506,6 +523,7 @@ def test_the_list_says_what_there_is_and_what_is_missing(app: Any, tmp_path: Pat
     assert "isolate_host" in shown.partition("recommended only")[2]
     assert "close_alert" in shown.partition("outbox")[2].partition("recommended only")[0]
     assert "s3cret" not in shown
+    monkeypatch.delenv("AEGIS_CONNECTOR_SECRETS")
     assert app("list", "--connectors", written(tmp_path, "[first]\nkind = 'asked'")).exit_code == 0
 
 
@@ -592,12 +610,11 @@ def test_a_target_that_fits_nothing_is_told(tmp_path: Path, pattern: str, meant:
         [toy]
         kind = "toy"
         url = "https://toy.example"
-        token = "t"
         targets = ["{pattern}"]
     """,
     )
     with pytest.raises(SettingsError, match=f"{pattern}' fits nothing: the network is {meant}"):
-        read_connectors(file)
+        read_connectors(file, secrets(toy__token="t"))
 
 
 def test_undo_goes_to_who_did_it_though_it_may_not_do_it_any_more(tmp_path: Path) -> None:
@@ -607,17 +624,15 @@ def test_undo_goes_to_who_did_it_though_it_may_not_do_it_any_more(tmp_path: Path
         [old]
         kind = "toy"
         url = "https://toy.example"
-        token = "t"
         actions = ["disable_user"]
 
         [new]
         kind = "toy"
         url = "https://toy.example"
-        token = "t"
         actions = ["block_ip"]
     """,
     )
-    was, now = load_connectors(file)
+    was, now = load_connectors(file, secrets(old__token="t", new__token="t"))
     found = assign([was, now])
     address = Target(kind="ip", value="192.0.2.1")
     assert found.pick("block_ip", address, "old") is was

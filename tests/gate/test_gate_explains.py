@@ -23,6 +23,7 @@ STEPS = (
     "kill_switch",
     *RAILS,
     "policy",
+    "caution",
     "autonomy",
     "risk",
     "cost",

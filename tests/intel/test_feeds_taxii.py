@@ -369,3 +369,13 @@ def test_the_rules_of_all_feeds_hold_here_too(server: HostileServer, tmp_path: P
     assert len(server.asked) == count
     with pytest.raises(InputError, match="has no signature"):
         _fetch(_feed(url, public_key="00" * 32), tmp_path)
+
+
+def test_the_password_of_the_settings_reaches_the_server(medallion: str, tmp_path: Path) -> None:
+    file = tmp_path / "feeds.toml"
+    file.write_text(f'[taxii]\nkind = "taxii"\nurl = "{medallion}{MANY}/"\ninternal = true\nusername = "aegis"\n')
+    (feed,) = load_feeds(file, {"taxii.password": SecretStr("p4ssword")})
+    assert _fetch(feed, tmp_path / "right").blobs
+    (feed,) = load_feeds(file, {"taxii.password": SecretStr("wr0ng")})
+    with pytest.raises(Refused, match="answered 401"):
+        _fetch(feed, tmp_path / "wrong")

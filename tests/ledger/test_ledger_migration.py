@@ -183,6 +183,7 @@ def test_a_store_of_version_3_gets_the_queue_s_column_and_keeps_its_chain(tmp_pa
         db.execute("CREATE INDEX intake_open ON intake(at) WHERE finished_at IS NULL")
         db.execute("CREATE INDEX intake_queue ON intake(at, incident_id)")
         db.execute("CREATE INDEX intake_queue_undetermined ON intake(at) WHERE case_json LIKE '%x%'")
+        db.execute("DROP TABLE aegis_version")
         db.execute("PRAGMA user_version=3")
     db.close()
     store = open_in(tmp_path)

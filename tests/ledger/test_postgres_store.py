@@ -231,7 +231,7 @@ def test_without_the_extra_it_says_which(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_newer_version_is_refused(pg: PostgresStore, open_pg: Open) -> None:
-    pg._run("UPDATE aegis_version SET version = 99")
+    pg._run("UPDATE aegis_version SET version = 99, oldest = 6")
     with pytest.raises(StoreError, match="newer version"):
         open_pg()
 

@@ -133,7 +133,7 @@ class FakeAegis:
                 "probabilities": {
                     "true_positive": 0.97, "benign_positive": 0.02, "false_positive": 0.01, "undetermined": 0.0,
                 },
-                "versions": {"model": "fake"}, "notes": [], "timing_ms": 3.0,
+                "versions": {"model": "fake"}, "notes": [], "timing_ms": 3.0, "copies": 1,
             }  # fmt: skip
             self._entry("case.decided", incident_id, {"verdict": "true_positive"})
             return self.case(incident_id), True

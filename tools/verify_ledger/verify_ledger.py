@@ -22,7 +22,7 @@ NOTE = re.compile(
 HEADER = {"type": str, "format": str, "origin": str, "entries": int, "head": str, "checkpoints": int, "keys": list}
 TEXT = str | None
 ENTRY = {"seq": int, "at": str, "kind": str, "incident_id": TEXT, "body": TEXT, "salt": TEXT, "body_sha256": str}
-KEPT = ("review.", "autonomy.", "token.", "ledger.", "approval.")
+KEPT = ("review.", "autonomy.", "token.", "ledger.", "approval.", "monitor.")
 
 
 class Altered(Exception):

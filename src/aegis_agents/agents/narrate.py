@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from aegis_agents.errors import EgressRefused
 from aegis_agents.gate import find_signs, redact
+from aegis_agents.honeytokens import stopped
 from aegis_agents.model.language.prompt import PREFIX, Told, sentences_schema, words_prompt
 from aegis_agents.model.text import field_name
 from aegis_agents.records import Evidence, Sentence, Verdict
+from aegis_agents.telemetry.language import Asking, chat
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -44,7 +47,12 @@ class Worded(NamedTuple):
 def narrate(llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...], *, seconds: float = 30.0) -> Worded:
     """Ask the language model, for at most `seconds`."""
     real = {e.id for e in evidence}
-    answer = _within(seconds, lambda: _ask(llm, verdict, evidence))
+    with chat(llm) as asking:
+        answer = _within(seconds, lambda: _ask(llm, verdict, evidence, asking))
+        if isinstance(answer, str):
+            asking.no_answer(answer if answer.isidentifier() else "timeout")
+        else:
+            asking.answered(answer[0])
     if isinstance(answer, str):
         return Worded((), (f"the language model failed: {answer}; the fast path's answer stands",))
     content, note = answer
@@ -53,9 +61,16 @@ def narrate(llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...]
     return Worded(kept, notes)
 
 
-def _ask(llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...]) -> tuple[Any, str | None]:
+def _ask(
+    llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...], asking: Asking
+) -> tuple[Any, str | None]:
     """What it answered, and its own leaning where it can score verdicts."""
     schema = sentences_schema([e.id for e in evidence])
+
+    def allowed(prompt: object) -> None:
+        if why := stopped(str(prompt), "language model"):
+            raise EgressRefused(why)
+
     if llm._llm_type == "aegis-local":
         local: LocalChat = llm  # type: ignore[assignment]  # its type says so; importing it would load torch
         told = [Told(e.id, f"{field_name(e.path)}: {redact(e.value)}") for e in evidence if e.kind == "fact"]
@@ -63,22 +78,26 @@ def _ask(llm: BaseChatModel, verdict: Verdict, evidence: tuple[Evidence, ...]) -
         note = (
             f"the language model leans to {leaning.verdict} ({leaning.shares[leaning.verdict]:.2f}); it decides nothing"
         )
-        return local.complete(PREFIX + words_prompt(told, verdict), sentences_schema([t.id for t in told], 2)), note
+        prompt = PREFIX + words_prompt(told, verdict)
+        allowed(prompt)
+        return local.complete(prompt, sentences_schema([t.id for t in told], 2)), note
     shown = [
         {"id": e.id, "path": e.path, "value": redact(e.value)[:_VALUE_CHARS], "weight": e.weight}
         if e.kind == "fact" else {"id": e.id, "title": e.title}
         for e in evidence
     ]  # fmt: skip
     messages = [("system", _TASK), ("human", json.dumps({"verdict": verdict, "evidence": shown}, ensure_ascii=True))]
+    allowed(messages)
+    asking.prompt(messages)
     if llm._llm_type == "openai-chat":
         # Strict schemas want an object at the top. Tool calling silently answered None from a local server.
         wrapped = {
             "title": "rationale", "type": "object", "properties": {"sentences": schema}, "required": ["sentences"],
             "additionalProperties": False,
         }  # fmt: skip
-        found = llm.with_structured_output(wrapped, method="json_schema").invoke(messages)
+        found = llm.with_structured_output(wrapped, method="json_schema").invoke(messages, asking.config)
         return json.dumps(found["sentences"]) if isinstance(found, dict) and "sentences" in found else "", None
-    return llm.invoke(messages).content, None
+    return llm.invoke(messages, asking.config).content, None
 
 
 def _within(seconds: float, ask: Callable[[], tuple[Any, str | None]]) -> tuple[Any, str | None] | str:

@@ -48,8 +48,12 @@ def reasoning(state: IncidentState, runtime: Runtime[Context]) -> dict[str, Any]
     notes: tuple[str, ...] = ()
     llm = runtime.context.llm
     if llm is not None and (assessment.verdict == "undetermined" or assessment.confidence < UNSURE):
-        worded = narrate(llm, assessment.verdict, (*facts, *passages), seconds=runtime.context.llm_seconds)
-        sentences, notes = worded.sentences or sentences, worded.notes
+        with runtime.context.limits.asking(incident.source) as why:
+            if why:
+                notes = (f"the language model was not asked: {why}; the fast path's answer stands",)
+            else:
+                worded = narrate(llm, assessment.verdict, (*facts, *passages), seconds=runtime.context.llm_seconds)
+                sentences, notes = worded.sentences or sentences, worded.notes
     conclusion = Conclusion(
         verdict=assessment.verdict,
         confidence=assessment.confidence,

@@ -18,20 +18,29 @@ from rich.console import Console
 from aegis_agents._version import __version__
 from aegis_agents.cli.argument_help import keep_argument_help
 from aegis_agents.cli.ask import ask
+from aegis_agents.cli.backup import backup, restore
 from aegis_agents.cli.charter import print_charter
+from aegis_agents.cli.cluster import cluster
 from aegis_agents.cli.connectors import connectors_app
+from aegis_agents.cli.database import database_app, migrate
 from aegis_agents.cli.evaluate import evaluate_model
+from aegis_agents.cli.hardening import hardening
+from aegis_agents.cli.inbox import inbox_app
 from aegis_agents.cli.intel import intel_app
 from aegis_agents.cli.ledger import ledger_app
 from aegis_agents.cli.model import model_app
+from aegis_agents.cli.monitor import monitor
 from aegis_agents.cli.people import add_commands
 from aegis_agents.cli.redteam import redteam
 from aegis_agents.cli.report import report
 from aegis_agents.cli.review import autonomy_app, review_app
 from aegis_agents.cli.serve import serve
+from aegis_agents.cli.sign import sign
 from aegis_agents.cli.simulate import backtest, simulate
 from aegis_agents.cli.spoken import JsonFlag, SettingsFile, a_number, open_aegis, say, spoken_errors
+from aegis_agents.cli.stream import stream
 from aegis_agents.cli.train import train_app
+from aegis_agents.cli.worker import worker
 
 keep_argument_help()
 app = typer.Typer(
@@ -42,14 +51,16 @@ app = typer.Typer(
 )
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(intel_app, name="intel")
+app.add_typer(inbox_app, name="inbox")
 app.add_typer(model_app, name="model")
 app.add_typer(train_app, name="train")
 app.add_typer(review_app, name="review")
 app.add_typer(autonomy_app, name="autonomy")
 app.add_typer(connectors_app, name="connectors")
 add_commands(app)
-app.command()(ask)
-app.command()(serve)
+app.add_typer(database_app, name="database")
+for command in (ask, serve, migrate, backup, restore, sign, hardening, monitor, worker, cluster, stream):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -139,9 +150,9 @@ def demo() -> None:
 
 def main() -> None:
     """The entry point of the `aegis` command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not end a batch
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not end a batch
     app()
 
 

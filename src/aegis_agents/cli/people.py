@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ from aegis_agents.cli.spoken import (
     say,
     spoken_errors,
 )
-from aegis_agents.errors import AegisError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
+from aegis_agents.errors import AegisError, InputError, IntelTampered, LedgerTampered, ModelTampered, SettingsError
 from aegis_agents.records import ActionReport, Role
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def _answer(method: str, action_id: str, settings: Path | None, **given: Any) ->
         say(_spoken(getattr(aegis, method)(action_id, **given)))
 
 
+def _answer_json(method: str, action_id: str, settings: Path | None, **given: Any) -> None:
+    with spoken_errors(), open_aegis(settings) as aegis:
+        print_json(getattr(aegis, method)(action_id, **given).model_dump(mode="json"))
+
+
 def approvals(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
     """List what waits for a person, oldest first."""
     from aegis_agents.cli.render import show_pending
@@ -75,16 +80,66 @@ def deny(action_id: ActionId, by: Said = None, reason: _Reason = "", settings: S
 
 
 def undo(
-    action_id: ActionId,
+    action_id: Annotated[str | None, typer.Argument(help='As `aegis approvals` and cases show it: "act-...".')] = None,
     by: Said = None,
     wrong: Annotated[
         bool, typer.Option("--wrong", help="It should not have been done: Aegis may not do the like alone any more.")
     ] = False,
     reason: _Reason = "",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Instead of one action, all since then: 2h, 3d, 2026-11-26T09:00Z."
+        ),
+    ] = None,
+    by_aegis_only: Annotated[
+        bool, typer.Option("--by-aegis-only", help="With --since: leave what a person approved.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --since: say what would be taken back.")] = False,
+    as_json: JsonFlag = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Take back an action that was done."""
-    _answer("undo", action_id, settings, by=by, wrong=wrong, reason=reason)
+    """Take back an action that was done, or all that were done since a time (exit code 1 if some could not be)."""
+    with spoken_errors():
+        if (action_id is None) == (since is None):
+            raise InputError("give one action, or --since", field="ACTION_ID", fix="aegis undo act-... | --since 2h")
+        if since is None and (by_aegis_only or dry_run):
+            raise InputError("goes with --since alone", field="--by-aegis-only, --dry-run")
+        if since is not None and wrong:
+            raise InputError("goes with one action", field="--wrong", fix="say it of each action that was wrong")
+    if action_id is not None:
+        if as_json:
+            _answer_json("undo", action_id, settings, by=by, wrong=wrong, reason=reason)
+        else:
+            _answer("undo", action_id, settings, by=by, wrong=wrong, reason=reason)
+        return
+    with spoken_errors(), open_aegis(settings) as aegis:
+        complete = _undo_since(
+            aegis, str(since), as_json, by=by, reason=reason, by_aegis_only=by_aegis_only, dry_run=dry_run
+        )
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _undo_since(aegis: Aegis, since: str, as_json: bool, **given: Any) -> bool:
+    from aegis_agents.assurance.replay import parse_since
+    from aegis_agents.taking_back import undo_since
+
+    done = undo_since(aegis, parse_since(since, datetime.now(UTC)), **given)
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return done.complete
+    for report in done.undone:
+        say(
+            _spoken(report)
+            if not done.dry_run
+            else f"would take back {report.action} {report.target.kind}:{report.target.value}"
+        )
+    for left in done.left:
+        what = f"{left.action.action} {left.action.target.kind}:{left.action.target.value}"
+        say(f"{left.action.action_id}  {what}: not taken back: {left.why}; {left.by_hand}", err=True)
+    say(f"{len(done.undone)} {'would be taken' if done.dry_run else 'taken'} back, {len(done.left)} left")
+    return done.complete
 
 
 def keep(action_id: ActionId, by: Said = None, reason: _Reason = "", settings: SettingsFile = None) -> None:

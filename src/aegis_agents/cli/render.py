@@ -61,6 +61,8 @@ def show_case(console: Console, case: Case) -> None:
     if case.techniques:
         head.append(f"  {' '.join(case.techniques)}", style="cyan")
     head.append(f"  {case.timing_ms:.0f} ms", style="dim")
+    if case.copies > 1:
+        head.append(f"  {case.copies:,} alerts alike", style="dim")
     parts: list[Text | Table] = [head, _evidence_table(case)]
     parts += [_action_line(action) for action in case.actions]
     parts += [Text(f"  note: {_cut(note)}", style="dim") for note in case.notes]

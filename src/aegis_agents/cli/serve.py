@@ -19,18 +19,22 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the console, until it is told to stop; what is under way is finished first."""
     with spoken_errors(), needs_extra("server"), open_aegis(settings) as aegis:
+        from aegis_agents.fleet.opening import worker_beside
         from aegis_agents.server.app import create_app
         from aegis_agents.server.console import console_router
         from aegis_agents.server.running import serve as run
+        from aegis_agents.watching import route_logs
 
         listening = _listening(aegis.settings.server, host=host, port=port)
-        app = create_app(aegis, listening, routers=[console_router()])
+        route_logs(aegis.settings)
+        app = create_app(aegis, listening, routers=[console_router()], inbox=aegis.inbox)
         address = f"[{listening.host}]" if ":" in listening.host else listening.host
         scheme = "https" if listening.tls_certificate else "http"
         say(
             f"console and API on {scheme}://{address}:{listening.port}; sign in with a token (aegis token add NAME --role ROLE)"
         )
-        run(aegis, listening, app)
+        with worker_beside(aegis):
+            run(aegis, listening, app)
 
 
 def _listening(settings: ServerSettings, **given: str | int | None) -> ServerSettings:

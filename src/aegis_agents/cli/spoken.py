@@ -35,11 +35,24 @@ def a_number(value: float | None) -> float | None:
     return value
 
 
-def open_aegis(settings: Path | None, **given: Any) -> Aegis:
-    """Aegis with the settings of a file, if there is one; what is given besides wins."""
-    from aegis_agents.aegis import Aegis
+@contextmanager
+def open_aegis(settings: Path | None, **given: Any) -> Iterator[Aegis]:
+    """Aegis with the settings of a file, if there is one; what is given besides wins.
 
-    return Aegis.from_settings(settings, **given) if settings else Aegis(**given)
+    This process then connects to no other places than settings allow (`hardening.egress`).
+    """
+    from aegis_agents.aegis import Aegis
+    from aegis_agents.hardening.egress import enforced
+
+    with (
+        Aegis.from_settings(settings, **given) if settings else Aegis(**given) as aegis,
+        enforced(aegis.settings) as egress,
+    ):
+        try:
+            yield aegis
+        finally:
+            if egress is not None and egress.refusals.total:
+                egress.refusals.write(aegis.store)
 
 
 def shown(text: str) -> str:

@@ -52,6 +52,7 @@ class _CaseAlways(TypedDict):
     versions: dict[str, str]
     notes: list[str]
     timing_ms: float
+    copies: int
 
 
 class Case(_CaseAlways, total=False):

@@ -99,6 +99,7 @@ def _head(case: Json) -> Markup:
     severity = str(case.get("severity", ""))
     sure = number(case.get("confidence")) >= 0.5
     ids = f"{case.get('source', '')} · {case.get('native_id', '')} · {case.get('incident_id', '')} · {number(case.get('timing_ms'), high=1e9):,.0f} ms"  # fmt: skip
+    copies = number(case.get("copies"), high=1e12)
     line = [
         badge(f"{sign} {name}", tone),
         el(
@@ -106,6 +107,7 @@ def _head(case: Json) -> Markup:
             f"{percent(case.get('confidence'))}: {MEANING.get(str(case.get('verdict')), '')}{'' if sure else ', and that is not sure'}",
         ),
         badge(f"severity {severity}", "attack" if severity in ("high", "critical") else "plain"),
+        *([badge(f"{copies:,.0f} alerts alike", "plain")] if copies > 1 else []),
     ]
     return join([
         el("div", *line, class_="aegis-line1"),

@@ -4,7 +4,7 @@ Deny by default. Every step can only lower what is allowed, and all are asked, s
 that a decision shows each answer. Its rule is that of the first step, in the order
 below, that allows the least.
 
-    kill switch → input rails → grounding rails → action rails → Cedar policy →
+    kill switch → input rails → grounding rails → action rails → Cedar policy → caution →
     autonomy → risk bound → cost → counterfactual → budget → kill switch again
 
 DESIGN section 7 has the kill switch last; it is looked at first as well, so that
@@ -26,7 +26,7 @@ from typing import Any, Final, Literal
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.gate import autonomy as autonomy_step
-from aegis_agents.gate import budget, cedar, cost, counterfactual, killswitch
+from aegis_agents.gate import budget, caution, cedar, cost, counterfactual, killswitch
 from aegis_agents.gate import risk as risk_step
 from aegis_agents.gate.assets import AssetFacts, AssetRegister
 from aegis_agents.gate.autonomy import AutonomyMatrix, check_level
@@ -45,14 +45,15 @@ Mode = Literal["live", "shadow"]
 
 _AFTER_RAILS: Final[Mapping[str, Step]] = {
     "policy": cedar.check,
+    "caution": caution.check,
     "autonomy": autonomy_step.check,
     "risk": risk_step.check,
     "cost": cost.check,
     "budget": budget.check,
 }
 _ORDER: Final = (
-    "gate", "asset", "kill_switch", "rails", *RAILS, "policy", "autonomy", "risk", "cost", "counterfactual", "budget",
-    "kill_switch_again",
+    "gate", "asset", "kill_switch", "rails", *RAILS, "policy", "caution", "autonomy", "risk", "cost", "counterfactual",
+    "budget", "kill_switch_again",
 )  # fmt: skip
 """The order in which the first lowest answer gives the rule; the user's own validators come before all."""
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?")

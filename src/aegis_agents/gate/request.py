@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from aegis_agents.gate.caution import NO_CAUTION, Caution
 from aegis_agents.gate.earned.cells import NOTHING_EARNED, EarnedAutonomy
 from aegis_agents.gate.spelling import plain
 from aegis_agents.records import ActionSpec, Assessment, Conclusion, Incident, ProposedAction
@@ -79,7 +80,7 @@ class GateRequest(Record):
     """One proposed action, with all that the gate may look at.
 
     `now` is an aware time (naive is an error); `usage` None means that the journal could not say,
-    and a person decides; `earned` is what reviewed decisions have unlocked; `left` is the share of the
+    and a person decides; `earned` is what reviewed decisions have unlocked, `caution` what fell back; `left` is the share of the
     attack, 0..1, that earlier actions of the incident leave; `reassess` asks the fast model again with the
     given facts masked; `approved_by` names the authenticated persons who said yes already.
     """
@@ -94,6 +95,7 @@ class GateRequest(Record):
     versions: dict[str, str] = Field(default_factory=dict)
     usage: Usage | None = None
     earned: EarnedAutonomy = NOTHING_EARNED
+    caution: Caution = NO_CAUTION
     left: float = Field(default=1.0, ge=0, le=1)
     reassess: Callable[[frozenset[str]], Assessment] | None = None
     approved_by: tuple[str, ...] = ()

@@ -11,10 +11,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aegis_agents.errors import StoreError
-from aegis_agents.ledger.schema import VERSION
+from aegis_agents.ledger.schema import OLDEST, VERSION
 
 
 class Row(Protocol):
@@ -29,11 +29,24 @@ Read = Callable[[str], Iterator[Row]]
 """Runs one SELECT on a snapshot and gives its rows as they come."""
 
 
+class Standing(NamedTuple):
+    """Of which version the tables are; 0 where there are none."""
+
+    version: int
+    oldest: int
+    """The oldest version of code that may still work on them."""
+    moved_to: str | None = None
+    """Where everything is brought to: nothing more is written here."""
+    moved_at: str | None = None
+    """When the last of it was there; None while it is under way."""
+
+
 class Database(ABC):
     """One database connection guarded by a lock.
 
     `where` is how errors name it: a path, or an address without its password. Raises
-    StoreError when it can't be opened or is of a newer version.
+    StoreError when it can't be opened, is too new for this code, or was moved elsewhere. Every transaction looks
+    once more, so that a process which was open during an upgrade goes on where it may and stops where it may not.
     """
 
     def __init__(self, where: str) -> None:
@@ -42,32 +55,54 @@ class Database(ABC):
         self._depth = 0
         self._flushing = True  # whether the commit of the transaction that is open waits for the disk
         self._process = os.getpid()
+        self._known: int | None = None  # the mark of the version that was looked at last
 
     def _create(self) -> None:
         """Make or migrate the tables. Two processes may open a new database at once: all in one transaction."""
         with self.transaction():
-            found = self._stored_version()
-            if found > VERSION:
-                raise StoreError(f"{self.where}: written by a newer version ({found}, this one knows {VERSION})")
-            if found == 0:
+            found = self._standing()
+            self._may_work_on(found)
+            if found.version == 0:
                 for statement in self._schema():
                     self._execute(statement, ())
                 self._created()
-            elif found < VERSION:
-                self._migrate(found)
-            if found != VERSION:
-                self._store_version(VERSION)
+            elif found.version < VERSION:
+                self._migrate(found.version)
+            if found.version < VERSION:
+                self._store_version(VERSION, OLDEST)
+        self._known = max(found.version, VERSION)
+
+    def _may_work_on(self, found: Standing) -> None:
+        """Raises StoreError, which says what to do, for tables that this code must leave alone."""
+        if found.moved_to is not None and found.moved_at is None:
+            fix = "finish that with `aegis migrate`, which can be given again"
+            raise StoreError(f"{self.where}: is being moved to {found.moved_to}: {fix}")
+        if found.moved_to is not None:
+            raise StoreError(
+                f"{self.where}: was moved to {found.moved_to} at {found.moved_at}: give that address as AEGIS_DATABASE"
+            )
+        if found.oldest > VERSION:
+            raise StoreError(
+                f"{self.where}: written by a newer version ({found.version}; code of version {found.oldest} or newer may "
+                f"work on it, this one knows {VERSION}): upgrade Aegis here; nothing was changed"
+            )
+
+    def _look_again(self, mark: int) -> None:
+        """At the beginning of a transaction: whether the tables were upgraded since, or moved. Raises StoreError."""
+        if self._known is not None and mark != self._known:
+            self._may_work_on(self._standing())
+            self._known = mark
 
     @abstractmethod
     def _schema(self) -> Iterable[str]:
         """The statements that make the tables and what guards them."""
 
     @abstractmethod
-    def _stored_version(self) -> int:
-        """The version of the tables; 0 where there are none."""
+    def _standing(self) -> Standing:
+        """Of which version the tables are, and whether they were left."""
 
     @abstractmethod
-    def _store_version(self, version: int) -> None: ...
+    def _store_version(self, version: int, oldest: int) -> None: ...
 
     @abstractmethod
     def _guards(self) -> Mapping[str, str]:
@@ -82,8 +117,11 @@ class Database(ABC):
         """Run one statement. Raises StoreError."""
 
     @abstractmethod
-    def _begin(self, *, flush: bool) -> None:
-        """Open a transaction and become the only writer; with `flush` its commit is on disk when it returns."""
+    def _begin(self, *, flush: bool) -> int:
+        """Open a transaction and become the only writer; with `flush` its commit is on disk when it returns.
+
+        Answers the mark of the tables' version, which changes with it.
+        """
 
     @abstractmethod
     def _open_transaction(self) -> bool:
@@ -120,12 +158,14 @@ class Database(ABC):
             depth = self._depth
             if depth == 0:
                 self._check_process()
-                self._begin(flush=flush)
+                mark = self._begin(flush=flush)
                 self._flushing = flush
             else:
                 self._run(f"SAVEPOINT level{depth}")
             self._depth += 1
             try:
+                if depth == 0:
+                    self._look_again(mark)
                 yield
                 self._run("COMMIT" if depth == 0 else f"RELEASE SAVEPOINT level{depth}")
             except BaseException:

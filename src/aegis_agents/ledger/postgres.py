@@ -12,16 +12,29 @@ from typing import Any
 
 from aegis_agents.errors import LedgerError, StoreError
 from aegis_agents.ledger.anchor import Anchor, AnchorFile
+from aegis_agents.ledger.behind import refuse_if_set_back
 from aegis_agents.ledger.chain import utc_now
-from aegis_agents.ledger.database import Database, Read, Row
+from aegis_agents.ledger.database import Database, Read, Row, Standing
 from aegis_agents.ledger.postgres_connection import DEFAULT_SCHEMA, Address, load_psycopg
 from aegis_agents.ledger.postgres_guards import POSTGRES_GUARDS, standing
 from aegis_agents.ledger.postgres_text import escape, make_rows, translate
 from aegis_agents.ledger.queue import QueueTable
-from aegis_agents.ledger.schema import tables
+from aegis_agents.ledger.schema import VERSION, tables
 from aegis_agents.ledger.signing import Signer
 
-_VERSION_TABLE = "CREATE TABLE aegis_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)"
+ALEMBIC_TABLE = (
+    "CREATE TABLE IF NOT EXISTS alembic_version"
+    " (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+"""As alembic makes it: a schema that was made whole needs no upgrade, and opening needs no alembic."""
+
+
+_LOOK = "; SELECT version FROM aegis_version"
+
+
+def revision_of(version: int) -> str:
+    """What alembic calls a version of the tables."""
+    return f"{version:04d}"
 
 
 class PostgresDatabase(Database):
@@ -57,19 +70,27 @@ class PostgresDatabase(Database):
         yield script.replace(" TEXT", ' TEXT COLLATE "C"')
         yield from POSTGRES_GUARDS.values()
 
-    def _stored_version(self) -> int:
+    def _standing(self) -> Standing:
         if self._rows("SELECT to_regnamespace(?)", (self._address.schema,))[0][0] is None:
             self._run(f'CREATE SCHEMA "{self._address.schema}"')
         if self._rows("SELECT to_regclass('aegis_version')")[0][0] is None:
-            return 0
-        row = self._row("SELECT version FROM aegis_version")
-        return 0 if row is None else int(row[0])
+            return Standing(0, 0)
+        row = self._row("SELECT to_jsonb(v) AS said FROM aegis_version v")  # version 4 had fewer columns
+        if row is None:
+            return Standing(0, 0)
+        said = row["said"]
+        version = int(said["version"])
+        return Standing(version, int(said.get("oldest", version)), said.get("moved_to"), said.get("moved_at"))
 
-    def _store_version(self, version: int) -> None:
-        self._run(_VERSION_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
-        self._run(
-            "INSERT INTO aegis_version VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET version = excluded.version",
-            (version,),
+    def _store_version(self, version: int, oldest: int) -> None:
+        self._run("INSERT INTO aegis_version (one, version, oldest) VALUES (1, ?, ?)", (version, oldest))
+        self._run(ALEMBIC_TABLE)
+        self._run("INSERT INTO alembic_version VALUES (?)", (revision_of(version),))
+
+    def _migrate(self, found: int) -> None:
+        raise StoreError(
+            f"{self.where}: its tables are of version {found}, and this code works on {VERSION}: run `aegis database upgrade`"
+            " once, while others may go on; nothing was changed"
         )
 
     def _guards(self) -> Mapping[str, str]:
@@ -78,12 +99,19 @@ class PostgresDatabase(Database):
     def _standing_guards(self, read: Read) -> frozenset[str]:
         return frozenset(standing(read))
 
-    def _begin(self, *, flush: bool) -> None:
+    def _begin(self, *, flush: bool) -> int:
         # The write-ahead log is flushed in order: what waits for it takes all before it along.
         lazily = "" if flush else "SET LOCAL synchronous_commit TO off; "
         begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {lazily}SELECT pg_advisory_xact_lock({self._advisory})"
+        opened = self._known is not None
         try:
-            self._run(begin)
+            cursor = self._run(begin + _LOOK if opened else begin)
+            if not opened:
+                return 0
+            while cursor.nextset():
+                pass
+            row = cursor.fetchone()
+            return 0 if row is None else int(row[0])
         except BaseException:
             if self._open_transaction():
                 self._run("ROLLBACK")
@@ -202,6 +230,13 @@ class PostgresStore(QueueTable, PostgresDatabase):
         except BaseException:
             self.close()
             raise
+
+    def _migrate(self, found: int) -> None:
+        PostgresDatabase._migrate(self, found)  # not by itself: several machines have a say in when
+
+    def _before_an_effect(self) -> None:
+        super()._before_an_effect()
+        refuse_if_set_back(self)
 
     def _anchor_here(self) -> None:
         with self.transaction():

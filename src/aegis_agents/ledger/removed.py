@@ -11,7 +11,7 @@ from typing import Final
 PRUNED: Final = "ledger.pruned"
 """The entry that each removal writes, in its own transaction."""
 
-KEPT: Final = ("review.", "autonomy.", "token.", "ledger.", "approval.")
+KEPT: Final = ("review.", "autonomy.", "token.", "ledger.", "approval.", "monitor.")
 """Kinds that are never removed begin so: what was earned, who may do what, what became of the ledger."""
 
 _RANGES = re.compile(r"[1-9][0-9]*(-[1-9][0-9]*)?(,[1-9][0-9]*(-[1-9][0-9]*)?)*")

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
+"""Of the tables as this code makes them. Any change of them raises it, and adds a revision (upkeep/migrations)."""
+
+OLDEST: Final = 4
+"""The oldest version of code that may still work on these tables: a change that only adds leaves it as it is."""
 
 INTAKE_INDEXES: Final = (
     "CREATE INDEX intake_queue ON intake(at, incident_id)",
@@ -14,6 +18,16 @@ INTAKE_INDEXES: Final = (
     "CREATE INDEX intake_verdict ON intake(verdict, at, incident_id) WHERE verdict IS NOT NULL",
 )
 """What pages of the queue are read by: all of it, what is open, and one verdict's."""
+
+VERSION_TABLE: Final = """
+CREATE TABLE aegis_version (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    version  INTEGER NOT NULL,
+    oldest   INTEGER NOT NULL,      -- of the code that may still work here
+    moved_to TEXT,                  -- where everything is brought to, or was
+    moved_at TEXT                   -- when the last of it was there
+)"""
+"""Since version 5; before it, a database knew its version alone."""
 
 # Times are UTC ISO 8601 with microseconds, one width, so that text order is time order.
 _TABLES = """
@@ -114,12 +128,15 @@ CREATE TABLE ledger_meta (
     checkpoints INTEGER NOT NULL,
     signed      INTEGER NOT NULL    -- entries that the newest checkpoint covers
 );
+
+{version_table};
 """
 
 
 def tables(*, blob: str, serial: str) -> str:
     """The tables, with a database's own words for bytes and for a number that counts up by itself."""
-    return _TABLES.format(blob=blob, serial=serial, intake_indexes="".join(f"{index};\n" for index in INTAKE_INDEXES))
+    indexes = "".join(f"{index};\n" for index in INTAKE_INDEXES)
+    return _TABLES.format(blob=blob, serial=serial, intake_indexes=indexes, version_table=VERSION_TABLE.strip())
 
 
 _REFUSED = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"

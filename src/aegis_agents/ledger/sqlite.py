@@ -12,11 +12,15 @@ from typing import Any
 
 from aegis_agents.errors import LedgerError, StoreError
 from aegis_agents.ledger.anchor import AnchorFile
+from aegis_agents.ledger.behind import refuse_if_set_back
 from aegis_agents.ledger.chain import utc_now
-from aegis_agents.ledger.database import Database, Read, Row
+from aegis_agents.ledger.database import Database, Read, Row, Standing
 from aegis_agents.ledger.queue import QueueTable
 from aegis_agents.ledger.schema import SQLITE_GUARDS, tables
 from aegis_agents.ledger.signing import Signer
+
+_SINCE = 5
+"""The version that came with the table aegis_version."""
 
 
 class SqliteDatabase(Database):
@@ -50,11 +54,19 @@ class SqliteDatabase(Database):
         yield from _statements(tables(blob="BLOB", serial="INTEGER PRIMARY KEY"))
         yield from SQLITE_GUARDS.values()
 
-    def _stored_version(self) -> int:
+    def _mark(self) -> int:
         return int(self._run("PRAGMA user_version").fetchone()[0])
 
-    def _store_version(self, version: int) -> None:
-        self._run(f"PRAGMA user_version={version:d}")
+    def _standing(self) -> Standing:
+        mark = self._mark()
+        if mark < _SINCE:
+            return Standing(mark, mark)
+        row = self._row("SELECT version, oldest, moved_to, moved_at FROM aegis_version")
+        return Standing(mark, mark) if row is None else Standing(*row)
+
+    def _store_version(self, version: int, oldest: int) -> None:
+        self._run(f"PRAGMA user_version={version:d}")  # what code of before version 5 looks at
+        self._run("INSERT OR REPLACE INTO aegis_version (one, version, oldest) VALUES (1, ?, ?)", (version, oldest))
 
     def _guards(self) -> Mapping[str, str]:
         return SQLITE_GUARDS
@@ -63,12 +75,18 @@ class SqliteDatabase(Database):
         made = {row[0]: row[1] for row in read("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")}
         return frozenset(name for name, sql in SQLITE_GUARDS.items() if made.get(name) == sql)
 
-    def _begin(self, *, flush: bool) -> None:
+    def _begin(self, *, flush: bool) -> int:
         if flush != self._full:
             # A flush takes the whole write-ahead log, and with it whatever was committed without one.
             self._run(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
             self._full = flush
         self._run("BEGIN IMMEDIATE")
+        try:
+            return self._mark()
+        except BaseException:
+            if self._open_transaction():
+                self._run("ROLLBACK")
+            raise
 
     def _open_transaction(self) -> bool:
         return self._db.in_transaction
@@ -135,6 +153,10 @@ class SqliteStore(QueueTable, SqliteDatabase):
         path = Path(path)
         self._begin_ledger(AnchorFile(path.with_name(path.name + ".anchor")), clock, signer)
         SqliteDatabase.__init__(self, path, busy_timeout_s)
+
+    def _before_an_effect(self) -> None:
+        super()._before_an_effect()
+        refuse_if_set_back(self)
 
 
 def _statements(script: str) -> Iterator[str]:

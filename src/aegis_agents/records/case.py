@@ -14,8 +14,8 @@ class Case(Record):
     """The answer to one alert.
 
     `confidence` is the calibrated probability of `verdict`, 0..1. `timing_ms` is
-    the wall time of the whole decision in milliseconds. `to_dict()` is the JSON
-    that CLI and HTTP answer.
+    the wall time of the whole decision in milliseconds. `copies` is how many alerts it stands for:
+    more than one where the inbox folded copies into it. `to_dict()` is the JSON that CLI and HTTP answer.
     """
 
     incident_id: str
@@ -33,6 +33,7 @@ class Case(Record):
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
     timing_ms: float = 0.0
+    copies: int = 1
     incident: Incident | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import AegisError
+from aegis_agents.inbox.inbox import Inbox
 from aegis_agents.server.accounts import Accounts, Tally
 from aegis_agents.server.background import Background
 from aegis_agents.server.bodies import SmallBodies
@@ -23,6 +24,9 @@ from aegis_agents.server.problems import on_aegis_error, on_http_error, on_inval
 from aegis_agents.server.routes import actions, batch, health, incidents, knowledge, records
 from aegis_agents.server.webhooks import Webhooks
 from aegis_agents.settings_server import ServerSettings
+from aegis_agents.telemetry.http import Traced
+from aegis_agents.telemetry.logs import adopt_servers
+from aegis_agents.watching import provide_gauges
 
 _ABOUT = """Hand in alerts of any supported product, read cases with their evidence, answer what waits, check the ledger.
 
@@ -37,18 +41,26 @@ _TAGS = [
 ]
 
 
-def create_app(aegis: Aegis, settings: ServerSettings | None = None, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
+def create_app(
+    aegis: Aegis, settings: ServerSettings | None = None, *, routers: Sequence[APIRouter] = (), inbox: Inbox | None = None
+) -> FastAPI:  # fmt: skip
     """The server over an Aegis, which stays the caller's to close.
 
     `routers` are further ones, such as the console's: they find the server's parts in `app.state.parts`, are counted
     and get security headers as all do, and see to who asks themselves (put a Principal into
-    `request.state.principal` and the access is in the ledger). Raises SettingsError.
+    `request.state.principal` and the access is in the ledger). With an `inbox`, whoever asks for it
+    (Prefer: respond-async) is answered once an alert is on disk there; a worker has to decide it. Raises SettingsError.
     """
     settings = settings or ServerSettings()
-    parts, tally = Parts(aegis, settings), Tally()
+    parts, tally = Parts(aegis, settings, inbox), Tally()
+    provide_gauges(aegis)
+    parts.metrics.also(aegis.telemetry.prometheus().text)
+    logs = aegis.settings.telemetry.logs != "off"
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if logs:
+            adopt_servers()
         background, webhooks = Background(parts, tally), Webhooks(parts)
         background.start()
         await webhooks.start()
@@ -62,6 +74,8 @@ def create_app(aegis: Aegis, settings: ServerSettings | None = None, *, routers:
 
     middleware = [Middleware(Accounts, parts=parts, tally=tally)]
     middleware += [Middleware(Doorkeeper, parts=parts), Middleware(SmallBodies, longest_s=settings.body_s)]
+    if (tracing := aegis.telemetry.tracing) is not None:
+        middleware.insert(0, Middleware(Traced, tracing=tracing))
     app = FastAPI(
         title="Aegis", summary="A SOC analyst over HTTP.", description=_ABOUT, version=__version__, openapi_tags=_TAGS,
         lifespan=lifespan, docs_url=None, redoc_url=None, middleware=middleware, redirect_slashes=False,

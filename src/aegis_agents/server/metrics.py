@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -41,6 +43,12 @@ class Metrics:
             "aegis_background_errors", "Errors of what runs beside.", ["task"], registry=self.registry
         )
 
+        self._others: list[Callable[[], bytes]] = []
+
+    def also(self, others: Callable[[], bytes]) -> None:
+        """Answer these figures too, such as the library's own."""
+        self._others.append(others)
+
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
-        return generate_latest(self.registry)
+        return b"".join([generate_latest(self.registry), *(others() for others in self._others)])

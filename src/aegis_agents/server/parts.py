@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import SettingsError
+from aegis_agents.inbox.inbox import Inbox
 from aegis_agents.ledger.database import Database
 from aegis_agents.ledger.served import Served
 from aegis_agents.server.bodies import Bodies
@@ -27,11 +28,13 @@ from aegis_agents.settings_server import ServerSettings
 class Parts:
     """Everything of one running server. Raises SettingsError for a store that is not one of Aegis' own."""
 
-    def __init__(self, aegis: Aegis, settings: ServerSettings) -> None:
+    def __init__(self, aegis: Aegis, settings: ServerSettings, inbox: Inbox | None = None) -> None:
         store = aegis.store
         if not isinstance(store, Database):
             raise SettingsError("ledger: the server needs one of Aegis' own stores (SQLite or PostgreSQL)")
         self.aegis, self.settings, self.database = aegis, settings, cast(Database, store)
+        self.inbox = inbox
+        """Where alerts wait for a worker; None decides each at once."""
         self.served = Served(self.database)
         self.metrics = Metrics()
         self.provider = Provider(settings.oidc) if settings.oidc else None

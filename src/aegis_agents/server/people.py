@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 
 from aegis_agents.errors import IdentityError
+from aegis_agents.identity import authenticated
 from aegis_agents.ledger import Store
 from aegis_agents.records import ROLES, Principal
 from aegis_agents.server.problems import Refused
@@ -61,7 +62,7 @@ class People:
             who = self._provider.authenticate(token)
             roles = implied(who.roles)
         else:
-            who = self._store.authenticate(token)
+            who = authenticated(self._store, token)
             roles = implied(who.roles) if self._tokens_answer else implied(who.roles) - _ANSWERING
         return who.model_copy(update={"roles": roles})
 

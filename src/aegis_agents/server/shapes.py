@@ -62,6 +62,14 @@ class CaseAnswer(Case):
     """The case; `incident` (facts, entities) only where it was asked for."""
 
 
+class HandedOverAnswer(BaseModel):
+    """An alert that waits for a worker; `copies` alerts are one incident with it."""
+
+    incident_id: str
+    copies: int
+    state: Literal["waiting"]
+
+
 class QueueItem(BaseModel):
     """An incident in the queue; not decided yet, it has no verdict."""
 

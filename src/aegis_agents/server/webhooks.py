@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import tenacity
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
+from aegis_agents.honeytokens import stopped
 from aegis_agents.ledger import LedgerEntry
 from aegis_agents.server.answers import to_json
 from aegis_agents.server.news import News, news_of
@@ -125,6 +126,9 @@ class Webhooks:
 
         assert self._client is not None  # noqa: S101 - made by start
         body = to_json(news.body)
+        if stopped(body.decode("utf-8", "replace"), "webhook"):
+            self._parts.metrics.webhooks.labels(news.event, "stopped").inc()
+            return
         headers = signed_headers(hook.secret, news.id, int(time.time()), body)
         headers |= {"Content-Type": "application/json", "User-Agent": "aegis-webhooks"}
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from aegis_agents.server.problems import Refused
@@ -103,7 +104,7 @@ class Workroom:
         loop = asyncio.get_running_loop()
         self._inside += 1
         try:
-            future = pool.submit(function)
+            future = pool.submit(copy_context().run, function)  # its trace goes with it
         except RuntimeError as error:
             self._inside -= 1
             raise Refused(503, "stopping", "the server is stopping", retry_after=5) from error

@@ -7,14 +7,18 @@ looking at the world, never by doing it again blindly (see `settling`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from aegis_agents.errors import ConnectorError, NotReversible, TransientConnectorError
+from aegis_agents.honeytokens import stopped
 from aegis_agents.ledger import Begun, JournalRow, Settled, Store
 from aegis_agents.records import CATALOGUE, ActionName, Principal, Receipt
+from aegis_agents.settings_telemetry import TelemetrySettings
+from aegis_agents.telemetry.watch import Telemetry
 from aegis_agents.tools.connectors.assign import connector_for
 from aegis_agents.tools.connectors.protocol import Connector
 from aegis_agents.tools.lifetimes import Lifetimes
@@ -43,6 +47,8 @@ class WritePath:
     ) -> None:
         self._store, self._connectors, self._redact = store, connectors, redact
         self._lifetimes, self._stopped = lifetimes or Lifetimes(), stopped
+        self.watch = Telemetry(TelemetrySettings())
+        """Who listens to what is done; nobody until another one is put in its place."""
         self._retrying = Retrying(
             stop=stop_after_attempt(attempts),
             wait=wait_exponential_jitter(multiplier=min(0.2, longest_wait_s), max=longest_wait_s, jitter=0.1),
@@ -79,7 +85,8 @@ class WritePath:
                 return self._settle(row, begun.sharing, connector, f"done once, {together}")
             if before and there is not False:
                 return self._settle(row, "executed", connector, "it was in effect before", foreign=True)
-            return self._apply(connector, row, begun.key)
+            with self._seen(row, connector):
+                return self._apply(connector, row, begun.key)
 
     def _begin(self, row: JournalRow, *, there: bool) -> Begun:
         """Journal the intent, and with it that it was in effect already: a crash must not make that ours."""
@@ -103,7 +110,7 @@ class WritePath:
 
         def once() -> str:
             nonlocal in_doubt
-            if why := self._stopped(action):
+            if why := self._stopped(action) or stopped(f"{target.value}\n{note}", "write path"):
                 raise ConnectorError(f"stopped: {why}")
             try:
                 return connector.apply(action, target, key=key, note=note)
@@ -153,7 +160,8 @@ class WritePath:
                 return undoing.row.receipt()
             if undoing.foreign:
                 return self._settle(row, outcome, connector, "left in place: it was in effect before Aegis acted")
-            return self._take_back(connector, row, f"{undoing.key}-undo", outcome)
+            with self._seen(row, connector, CATALOGUE[row.proposal.action].undo):
+                return self._take_back(connector, row, f"{undoing.key}-undo", outcome)
 
     def _take_back(self, connector: Connector, row: JournalRow, key: str, outcome: Settled) -> Receipt:
         try:
@@ -173,6 +181,8 @@ class WritePath:
         return self._settle(row, outcome, connector, reference)
 
     def _lift(self, connector: Connector, row: JournalRow, key: str) -> str:
+        if why := stopped(row.target.value, "write path"):
+            raise ConnectorError(f"stopped: {why}")
         try:
             return connector.undo(row.proposal.action, row.target, key=key)
         except TransientConnectorError as error:
@@ -207,7 +217,11 @@ class WritePath:
         # From when it was begun: one that a crash kept from being settled has not stayed shorter for it.
         until = None if life is None else (row.begun_at or datetime.now(UTC)) + life
         settled = self._store.settle(row.action_id, outcome, name, storable(detail), foreign=foreign, until=until)
+        self.watch.settled(row.proposal.action, outcome, row.incident_id, row.action_id, name)
         return settled.receipt()
+
+    def _seen(self, row: JournalRow, connector: Connector, name: str | None = None) -> AbstractContextManager[None]:
+        return self.watch.tool(name or row.proposal.action, row.target, row.incident_id, row.action_id, connector.name)
 
     def _connector_of(self, row: JournalRow) -> Connector | None:
         """Who does it, or, once it was done, who did."""

@@ -69,7 +69,7 @@ class LocalChat(BaseChatModel):
             raise ModelError(f'{error.name} is not installed: pip install "aegis-soc-agents[llm]"') from error
         if not (self.folder / "config.json").is_file():
             raise ModelError(f"{self.folder} holds no model: run `aegis model setup`")
-        given: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True}
+        given: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True, "use_safetensors": True}
         if self.quantise != "none":
             if not torch.cuda.is_available():
                 warnings.warn(f"{self.quantise} on a CPU saves memory and costs time", stacklevel=2)

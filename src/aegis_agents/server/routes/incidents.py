@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from aegis_agents.errors import InputError
 from aegis_agents.ledger.queue import MOST_ROWS, QueueState, read_queue
 from aegis_agents.records import Verdict
 from aegis_agents.server.answers import answer
 from aegis_agents.server.events import event_stream, wants_events
+from aegis_agents.server.handing_over import PREFER, accept, still_waiting, wants_async
 from aegis_agents.server.investigating import Format, investigate, steps
 from aegis_agents.server.routes.common import (
     IDEMPOTENCY_KEY,
@@ -22,7 +24,7 @@ from aegis_agents.server.routes.common import (
     Viewer,
     problems,
 )
-from aegis_agents.server.shapes import CaseAnswer, Confirmed, QueueAnswer, VerdictGiven
+from aegis_agents.server.shapes import CaseAnswer, Confirmed, HandedOverAnswer, QueueAnswer, VerdictGiven
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"], dependencies=KNOWN_QUERY)
 
@@ -40,7 +42,7 @@ _ALERT = {
             }
         },
     },
-    "parameters": [IDEMPOTENCY_KEY],
+    "parameters": [IDEMPOTENCY_KEY, PREFER],
 }  # fmt: skip
 _EVENTS = {
     "text/event-stream": {
@@ -55,6 +57,7 @@ _EVENTS = {
     responses={
         200: {"model": CaseAnswer, "description": "That incident was there before: its case.", "content": _EVENTS},
         201: {"model": CaseAnswer, "description": "The case."},
+        202: {"model": HandedOverAnswer, "description": "With `Prefer: respond-async`: it is on disk, and waits."},
         **problems(400, 408, 409, 413, 415, 422),
     },
 )  # fmt: skip
@@ -65,12 +68,16 @@ async def hand_in(
     """Judge one alert, and do or ask for what follows. The same alert again answers its case: nothing is done twice.
 
     With `Accept: text/event-stream` each agent's step is an event as it finishes, and the last one, `case`, is the case.
+    With `Prefer: respond-async` it is answered once the alert is on disk, and decided later: ask for its case.
     """
     alert = await parts.bodies.alert(request)
     if wants_events(request):
         return event_stream(steps(parts, alert, format, shadow))
+    later = wants_async(request, parts, shadow=shadow)
 
     async def work() -> Response:
+        if later:
+            return await accept(parts, alert.body, format)
         done = await investigate(parts, alert.body, format, shadow)
         return answer(done.case, 201 if done.new else 200)
 
@@ -97,7 +104,12 @@ async def queue(
 
 
 @router.get(
-    "/{incident_id}", summary="A case", responses={200: {"model": CaseAnswer}, **problems(404, 422)},
+    "/{incident_id}", summary="A case",
+    responses={
+        200: {"model": CaseAnswer},
+        202: {"model": HandedOverAnswer, "description": "It was taken in, and waits for a worker."},
+        **problems(404, 422),
+    },
 )  # fmt: skip
 async def one(
     incident_id: IncidentId, parts: TheParts, who: Viewer,
@@ -106,7 +118,10 @@ async def one(
     """The case of an incident, its actions as they stand now."""
 
     def look() -> Response:
-        case = parts.aegis.case(incident_id)
+        try:
+            case = parts.aegis.case(incident_id)
+        except InputError as error:
+            return still_waiting(parts, incident_id, error)
         found = case.to_dict()
         if include == "incident" and case.incident is not None:
             found["incident"] = case.incident.model_dump(mode="json")

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from aegis_agents.honeytokens import stopped
+
 if TYPE_CHECKING:
     import ssl
 
@@ -42,6 +44,8 @@ def send(
     """
     import httpx
 
+    if why := stopped(f"{url} {dict(params or {})} {content.decode('utf-8', 'replace')}", "connector"):
+        raise httpx.RequestError(why)
     until = time.monotonic() + timeout_s
     waiting = {"timeout": httpx.Timeout(timeout_s).as_dict()}
     # A body that is not there has no length to tell of.

@@ -97,11 +97,11 @@ def load_connectors(path: Path, secrets: Mapping[str, SecretStr] | None = None) 
 def read_connectors(path: Path, secrets: Mapping[str, SecretStr] | None = None) -> list[ConnectorEntry]:
     """The tables of a file, checked. Paths in it are taken from where the file lies.
 
-    `secrets` gives what should not stand in the file, by "name.parameter". Raises SettingsError naming
-    file, table and key: an unknown kind or key, one that is missing or of the wrong type, a secret in a file
-    that others may read, a secret for a table or parameter that is not there.
+    `secrets` gives what may not stand in the file, by "name.parameter". Raises SettingsError naming file, table
+    and key: an unknown kind or key, one that is missing or of the wrong type, a secret that stands in the file,
+    a secret for a table or parameter that is not there, a file that others may change.
     """
-    tables, private = _read(path)
+    tables = _read(path)
     entries = []
     left = dict(secrets or {})
     for name, table in tables.items():
@@ -112,7 +112,7 @@ def read_connectors(path: Path, secrets: Mapping[str, SecretStr] | None = None) 
                 f'{path}: {name!r} is no name: use letters, digits, ".", "-" and "_", at most 64, and not "outbox"'
             )
         given = {key.rpartition(".")[2]: left.pop(key) for key in list(left) if key.rpartition(".")[0] == name}
-        entries.append(_entry(path, name, table, given, private=private))
+        entries.append(_entry(path, name, table, given))
     if left:
         raise SettingsError(
             f'{path}: connector_secrets names {min(left)}, which is no connector there (say "name.parameter")'
@@ -120,8 +120,8 @@ def read_connectors(path: Path, secrets: Mapping[str, SecretStr] | None = None) 
     return entries
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bool]:
-    """The tables, and whether nobody but their owner may read them (asked of the very file that was read)."""
+def _read(path: Path) -> dict[str, Any]:
+    """The tables of a file that nobody but its owner may change (asked of the very file that was read)."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -130,17 +130,13 @@ def _read(path: Path) -> tuple[dict[str, Any], bool]:
         raise SettingsError(f"{path}: can't be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error} (connectors are TOML tables: [name], then kind = …)") from error
-    if os.name != "posix":
-        return tables, False  # the mode says nothing about who may read, so no secret may stand in the file
-    if mode & 0o022:
+    if os.name == "posix" and mode & 0o022:  # elsewhere the mode says nothing
         # Who may change an address here is who gets the secret that goes there.
         raise SettingsError(f"{path}: others may change this file: chmod go-w it")
-    return tables, not mode & 0o077
+    return tables
 
 
-def _entry(
-    path: Path, name: str, table: dict[str, Any], given: dict[str, SecretStr], *, private: bool
-) -> ConnectorEntry:
+def _entry(path: Path, name: str, table: dict[str, Any], given: dict[str, SecretStr]) -> ConnectorEntry:
     where = f"{path}: [{name}]"
     kind = table.get("kind")
     if not isinstance(kind, str):
@@ -151,10 +147,10 @@ def _entry(
         raise SettingsError(f"{where} {error}") from error
     parameters = _parameters(made)
     values = {key: value for key, value in table.items() if key not in _OURS}
-    if (shown := sorted(made.secrets & values.keys())) and not private:
+    if shown := sorted(made.secrets & values.keys()):
         raise SettingsError(
-            f"{where} {shown[0]} is a secret, and others may read this file: "
-            f'chmod 600 it, or give connector_secrets = {{"{name}.{shown[0]}" = …}} (AEGIS_CONNECTOR_SECRETS)'
+            f"{where} {shown[0]} is a secret, and a file is no place for one: take it out, and give "
+            + _by_settings(f"{name}.{shown[0]}")
         )
     for key, secret in given.items():
         if key not in made.secrets:
@@ -164,14 +160,14 @@ def _entry(
         raise SettingsError(f"{where} {strange[0]} is no setting of {kind} (it takes {_listed(parameters)})")
     for key, (_, needed) in parameters.items():
         if needed and key not in values:
-            how = (
-                f' (here, or in the settings: connector_secrets = {{"{name}.{key}" = "…"}})'
-                if key in made.secrets
-                else ""
-            )
+            how = f" (a secret: give {_by_settings(f'{name}.{key}')})" if key in made.secrets else ""
             raise SettingsError(f"{where} {key} is missing{how}")
     arguments = {key: _checked(where, key, parameters[key][0], value, path.parent) for key, value in values.items()}
     return ConnectorEntry(name, made, arguments, _actions(where, table), _targets(where, table), where)
+
+
+def _by_settings(key: str) -> str:
+    return f'connector_secrets = {{"{key}" = "keyring:aegis/{key}"}} in the settings, or AEGIS_CONNECTOR_SECRETS'
 
 
 def _parameters(made: type[ConfigurableConnector]) -> dict[str, tuple[Any, bool]]:

@@ -1,0 +1,103 @@
+"""Opens what a worker works with, from settings: the same in a process of its own, beside a server and on Ray."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aegis_agents.aegis import Aegis
+from aegis_agents.agents.caution import FELL_BACK
+from aegis_agents.errors import AegisError
+from aegis_agents.fleet.ticks import Tick
+from aegis_agents.fleet.worker import Worker
+from aegis_agents.hardening.egress import Egress, enforced
+from aegis_agents.hardening.ticks import ticks as hardening_ticks
+from aegis_agents.monitor.ticks import ticks as monitor_ticks
+from aegis_agents.monitor.watch import Monitor
+from aegis_agents.settings import Settings, load_settings
+from aegis_agents.watching import observed, provide_monitor
+
+_log = logging.getLogger("aegis_agents.fleet")
+
+Opener = Callable[[], Aegis]
+"""Opens an Aegis in another process: a function of a module, or a partial of one, without secrets in it."""
+
+
+def open_aegis(file: str | Path | None = None) -> Aegis:
+    """An Aegis for a worker: settings of a file and of this process's own environment, its encoder's threads the
+    worker's. Raises SettingsError.
+    """
+    return Aegis(settings=for_worker(load_settings(file)))
+
+
+def for_worker(settings: Settings) -> Settings:
+    """The settings of one worker beside others: its encoder uses as many threads as `worker.threads` says."""
+    return settings.model_copy(update={"threads": settings.worker.threads})
+
+
+@contextmanager
+def opened(opener: Opener, number: int = 0, *, when_stuck: Callable[[], None] = lambda: None) -> Iterator[Worker]:
+    """A worker with everything it needs, the model loaded, closed in the end; `number` counts those of one machine.
+
+    Its process then connects to no other places than settings allow, and its figures and log are where they say.
+    Raises whatever opening raises: SettingsError, StoreError, ModelError ...
+    """
+    with opener() as aegis, enforced(aegis.settings) as egress, observed(aegis, number):
+        start_logs(aegis.settings)
+        _ = aegis.context, aegis.graph  # now, and not with the first alert: what is wrong shows before any is taken
+        monitor = Monitor(aegis) if aegis.settings.worker.watch else None
+        try:
+            yield Worker(aegis, aegis.inbox, ticks=further_ticks(aegis, monitor, egress), when_stuck=when_stuck)
+        finally:
+            if monitor is not None:
+                monitor.keep()
+
+
+def start_logs(settings: Settings) -> None:
+    """Say on standard error what workers do, if nobody has set up logging in this process and settings don't either."""
+    logger = logging.getLogger("aegis_agents")
+    if not logger.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+def further_ticks(aegis: Aegis, monitor: Monitor | None, egress: Egress | None) -> tuple[Tick, ...]:
+    """What other rooms want done now and then, by one worker for all: watch the model, the files and the refusals."""
+    found = [Tick(*one) for one in hardening_ticks(aegis.settings, aegis.store, egress, fall_back_kind=FELL_BACK)]
+    if monitor is not None:
+        found += [Tick(*one) for one in monitor_ticks(monitor)]
+        if aegis.telemetry.on:
+            provide_monitor(aegis.telemetry, lambda: monitor.status().gauges())
+    return tuple(found)
+
+
+@contextmanager
+def worker_beside(aegis: Aegis) -> Iterator[None]:
+    """A worker in a thread beside whatever runs within, where `worker.beside_server` asks for one."""
+    if not aegis.settings.worker.beside_server:
+        yield
+        return
+    stop = threading.Event()
+    monitor = Monitor(aegis) if aegis.settings.worker.watch else None
+    worker = Worker(aegis, aegis.inbox, ticks=further_ticks(aegis, monitor, None))
+    thread = threading.Thread(target=_run_beside, args=(worker, stop), name="aegis-worker-beside")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        if monitor is not None:
+            monitor.keep()
+
+
+def _run_beside(worker: Worker, stop: threading.Event) -> None:
+    try:
+        worker.run(stop)
+    except AegisError:
+        _log.exception("the worker beside the server has stopped: alerts wait in the inbox")

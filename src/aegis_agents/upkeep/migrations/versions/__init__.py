@@ -1,0 +1,1 @@
+"""The revisions, named by the version of the tables that each leads to."""
