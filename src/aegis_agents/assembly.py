@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aegis_agents.ledger import Store
     from aegis_agents.model import IncidentModel
     from aegis_agents.tools import Connector, WritePath
-    from aegis_agents.tools.connectors.configured import ConfiguredConnector
+    from aegis_agents.tools.connectors.config import ConnectorEntry
 
 
 def open_model(settings: Settings) -> IncidentModel:
@@ -123,7 +123,7 @@ def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) 
 
     found = list(own)
     if settings.connectors:
-        found += _connectors(settings, settings.connectors)
+        found += [entry.build() for entry in read_connectors(settings, settings.connectors)]
     if settings.webhook_url:
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
         found.append(WebhookConnector(settings.webhook_url, secret))
@@ -135,17 +135,17 @@ def open_write_path(settings: Settings, store: Store, own: Sequence[Connector]) 
     return WritePath(store, assign(found, fallback=outbox), redact=redact, lifetimes=lifetimes, stopped=stopped)
 
 
-def _connectors(settings: Settings, file: Path) -> list[ConfiguredConnector]:
-    """The connectors of a file; paths in it are taken from where it lies. Raises SettingsError as read_connectors()."""
+def read_connectors(settings: Settings, file: Path) -> list[ConnectorEntry]:
+    """The connectors of a file, signed where it has to be; paths in it are taken from where it lies. Raises SettingsError."""
     from dataclasses import replace
 
     from aegis_agents.hardening.trust import Trust, back
-    from aegis_agents.tools.connectors.config import read_connectors
+    from aegis_agents.tools.connectors.config import read_connectors as read
 
     with Trust.of(settings).opened(file) as (copy,):
-        entries = read_connectors(copy or file, settings.connector_secrets)
-        moved = [{key: back(value, copy, file) for key, value in entry.arguments.items()} for entry in entries]
-        return [replace(entry, arguments=given).build() for entry, given in zip(entries, moved, strict=True)]
+        entries = read(copy or file, settings.connector_secrets)
+    moved = [{key: back(value, copy, file) for key, value in entry.arguments.items()} for entry in entries]
+    return [replace(entry, arguments=given) for entry, given in zip(entries, moved, strict=True)]
 
 
 def open_context(

@@ -62,9 +62,9 @@ def leaked(text: str) -> str | None:
     """The name of a honeytoken that the text holds; None where it holds none."""
     if not _needles:
         return None
-    plain = _OTHER.sub("", text.casefold())
+    plain, unbroken = _OTHER.sub("", text.casefold()), "".join(text.split())  # base64 is often broken into lines
     for needle in _needles:
-        if any(part in plain for part in needle.plain) or any(part in text for part in needle.encoded):
+        if any(part in plain for part in needle.plain) or any(part in unbroken for part in needle.encoded):
             return needle.name
     return None
 

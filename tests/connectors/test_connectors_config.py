@@ -201,7 +201,9 @@ FIX = r'connector_secrets = \{"mine\.token" = "keyring:aegis/mine\.token"\} in t
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604])
 @pytest.mark.parametrize("given", [{}, {"mine__token": "other"}])
 def test_a_secret_in_the_file_is_refused_whoever_may_read_it(tmp_path: Path, mode: int, given: dict[str, str]) -> None:
-    with pytest.raises(SettingsError, match=rf"\[mine\] token is a secret, and .*: take it out, and give {FIX}") as caught:
+    with pytest.raises(
+        SettingsError, match=rf"\[mine\] token is a secret, and .*: take it out, and give {FIX}"
+    ) as caught:
         load_connectors(written(tmp_path, PLAIN + '    token = "s3cret"', mode), secrets(**given))
     assert "s3cret" not in str(caught.value)
 
@@ -231,7 +233,7 @@ def test_settings_and_environment_reach_it(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_each_connector_gets_its_own_secrets(tmp_path: Path) -> None:
-    file = written(tmp_path, PLAIN + PLAIN.replace("mine", "mine.too"))
+    file = written(tmp_path, PLAIN + PLAIN.replace("mine", '"mine.too"'))
     both = load_connectors(file, secrets(mine__token="a", mine__pin="9") | secrets(mine__too__token="b"))
     given = [found.inner.given for found in both]  # type: ignore[attr-defined]
     assert [(one["token"], one["pin"] and one["pin"].get_secret_value()) for one in given] == [("a", "9"), ("b", None)]
@@ -258,9 +260,10 @@ def test_no_error_and_no_repr_shows_a_secret(tmp_path: Path, monkeypatch: pytest
     (entry,) = read_connectors(written(tmp_path, PLAIN), secrets(mine__token="s3cret"))
     assert "s3cret" not in repr(entry) + repr(entry.build())
     monkeypatch.setitem(Toy.__init__.__annotations__, "token", "int")
+    given = secrets(mine__token="s3cret")
     for more in ("", "port = 'x'", "targets = 5"):
         with pytest.raises(SettingsError) as caught:
-            read_connectors(written(tmp_path, PLAIN + f"    {more}"), secrets(mine__token="s3cret"))
+            read_connectors(written(tmp_path, PLAIN + f"    {more}"), given)
         assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 

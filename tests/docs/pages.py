@@ -214,10 +214,9 @@ def _assets(file: Path) -> None:
 
 
 def _feeds(file: Path) -> None:
-    from aegis_agents.intel.feeds.config import Feed
+    from aegis_agents.intel.feeds.load import load_feeds
 
-    for name, table in tomllib.loads(file.read_text("utf-8")).items():
-        Feed(name=name, **table)
+    load_feeds(file)
 
 
 FILES: dict[str, Callable[[Path], None]] = {

@@ -15,9 +15,9 @@ import pytest
 
 from aegis_agents.errors import ConnectorError, InputError, LedgerTampered, ModelTampered, StoreError
 from aegis_agents.fleet import worker as worker_module
-from aegis_agents.fleet.copies import COPIES, note_copies
 from aegis_agents.fleet.outcomes import fate, reason
 from aegis_agents.fleet.ready import Readiness
+from aegis_agents.inbox.copies import COPIES, note_copies
 from aegis_agents.inbox.opening import open_inbox
 from aegis_agents.inbox.records import Held, Message
 from tests.fleet.conftest import Desk, Wrapped, alert, message

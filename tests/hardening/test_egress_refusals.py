@@ -60,3 +60,20 @@ def test_what_could_not_be_written_is_told_later(tmp_path: Path, monkeypatch: py
             refusals.write(store)
     assert refusals.write(store) == 1
     store.close()
+
+
+def test_names_of_long_ago_do_not_hide_new_ones(tmp_path: Path) -> None:
+    """Whoever had a thousand names refused would else have a place to hide in for as long as the process lives."""
+    now = [0.0]
+    refusals, store = Refusals(lambda: now[0]), SqliteStore(tmp_path / "aegis.sqlite")
+    with store.transaction():
+        for number in range(1000):
+            refusals.add(f"{number}.evil.example", "name")
+        refusals.write(store)
+    refusals.add("at-once.example", "name")
+    assert [name for name, _ in refusals.due()] == [OTHERS]
+    refusals.write(store)
+    now[0] = 3601.0
+    refusals.add("exfiltration.example", "name")
+    assert [name for name, _ in refusals.due()] == ["exfiltration.example"]
+    store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,10 @@ def test_the_same_change_after_it_was_put_back_is_told_again(watched: Watched) -
         watched.write(CEDAR, signed=True)
         assert watched.watch.tick() == []
     assert len(watched.reasons) == 2
+
+
+def test_a_pipe_in_the_place_of_a_file_is_an_alarm_and_holds_up_nobody(watched: Watched) -> None:
+    watched.file.unlink()
+    os.mkfifo(watched.file)
+    (changed,) = watched.watch.tick()
+    assert changed.alarm == "it is gone"

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 from hostile_server import Handler, HostileServer
+from pydantic import SecretStr
 
 from aegis_agents.errors import InputError, IntelError, LimitExceeded
 from aegis_agents.intel.feeds.answers import Refused, Transient
 from aegis_agents.intel.feeds.config import Feed
 from aegis_agents.intel.feeds.fetch import Fetched, fetch
 from aegis_agents.intel.feeds.http import Limits
+from aegis_agents.intel.feeds.load import load_feeds
 from aegis_agents.intel.feeds.state import FeedState, settings_of
 
 pytest.importorskip("taxii2client")
@@ -174,6 +176,16 @@ def test_an_object_that_is_added_later_is_fetched_alone(medallion: str, tmp_path
 def test_an_empty_collection_is_unchanged(medallion: str, tmp_path: Path) -> None:
     got = _fetch(_feed(medallion + EMPTY + "/"), tmp_path)
     assert (got.status, got.blobs, got.cursor) == ("unchanged", [], "")
+
+
+def test_the_password_of_the_settings_reaches_the_server(medallion: str, tmp_path: Path) -> None:
+    file = tmp_path / "feeds.toml"
+    file.write_text(f'[taxii]\nkind = "taxii"\nurl = "{medallion}{MANY}/"\ninternal = true\nusername = "aegis"\n')
+    (feed,) = load_feeds(file, {"taxii.password": SecretStr("p4ssword")})
+    assert len(_ids(_fetch(feed, tmp_path / "right"))) == 45
+    (feed,) = load_feeds(file, {"taxii.password": SecretStr("wr0ng")})
+    with pytest.raises(Refused, match="answered 401"):
+        _fetch(feed, tmp_path / "wrong")
 
 
 def test_a_wrong_password_is_said_without_the_password(
@@ -369,13 +381,3 @@ def test_the_rules_of_all_feeds_hold_here_too(server: HostileServer, tmp_path: P
     assert len(server.asked) == count
     with pytest.raises(InputError, match="has no signature"):
         _fetch(_feed(url, public_key="00" * 32), tmp_path)
-
-
-def test_the_password_of_the_settings_reaches_the_server(medallion: str, tmp_path: Path) -> None:
-    file = tmp_path / "feeds.toml"
-    file.write_text(f'[taxii]\nkind = "taxii"\nurl = "{medallion}{MANY}/"\ninternal = true\nusername = "aegis"\n')
-    (feed,) = load_feeds(file, {"taxii.password": SecretStr("p4ssword")})
-    assert _fetch(feed, tmp_path / "right").blobs
-    (feed,) = load_feeds(file, {"taxii.password": SecretStr("wr0ng")})
-    with pytest.raises(Refused, match="answered 401"):
-        _fetch(feed, tmp_path / "wrong")

@@ -177,9 +177,11 @@ def test_a_store_of_version_3_gets_the_queue_s_column_and_keeps_its_chain(tmp_pa
     before = store.verify()
     store.close()
     with sqlite3.connect(tmp_path / "aegis.sqlite") as db:  # as version 3 left it, a server having run over it
-        for index in ("intake_queue", "intake_open", "intake_verdict"):
+        new = ("journal_timers", "journal_waiting", "journal_ended")
+        for index in ("intake_queue", "intake_open", "intake_verdict", *new):
             db.execute(f"DROP INDEX {index}")
         db.execute("ALTER TABLE intake DROP COLUMN verdict")
+        db.execute("CREATE INDEX journal_expiry ON journal(expires_at) WHERE expires_at IS NOT NULL")
         db.execute("CREATE INDEX intake_open ON intake(at) WHERE finished_at IS NULL")
         db.execute("CREATE INDEX intake_queue ON intake(at, incident_id)")
         db.execute("CREATE INDEX intake_queue_undetermined ON intake(at) WHERE case_json LIKE '%x%'")
@@ -200,7 +202,7 @@ def _shape(file: Path) -> list[Any]:
     with sqlite3.connect(file) as db:
         columns = db.execute("PRAGMA table_info(intake)").fetchall()
         indexes = db.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'intake' ORDER BY name"
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('intake', 'journal') ORDER BY name"
         )
         found = [columns, indexes.fetchall(), db.execute("PRAGMA user_version").fetchone()]
     db.close()

@@ -10,10 +10,19 @@ from aegis_agents.errors import StoreError
 from aegis_agents.ledger import SqliteStore
 from aegis_agents.ledger.database import Standing
 from aegis_agents.ledger.postgres import PostgresStore
-from aegis_agents.ledger.schema import SQLITE_GUARDS, VERSION_TABLE, tables
+from aegis_agents.ledger.schema import JOURNAL_INDEXES, SQLITE_GUARDS, VERSION_TABLE, tables
 from aegis_agents.ledger.sqlite import _statements
 
 _OLD_TABLE = "CREATE TABLE aegis_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)"
+
+_OLD_INDEX = "CREATE INDEX journal_expiry ON journal(expires_at) WHERE expires_at IS NOT NULL"
+
+
+def _with_old_indexes(script: str) -> str:
+    first, *others = JOURNAL_INDEXES
+    for index in others:
+        script = script.replace(f"{index};\n", "")
+    return script.replace(first, _OLD_INDEX)
 
 
 class OldSqlite(SqliteStore):
@@ -21,7 +30,7 @@ class OldSqlite(SqliteStore):
 
     def _schema(self) -> Any:
         made = tables(blob="BLOB", serial="INTEGER PRIMARY KEY").replace(VERSION_TABLE.strip() + ";", "")
-        yield from _statements(made)
+        yield from _statements(_with_old_indexes(made))
         yield from SQLITE_GUARDS.values()
 
     def _standing(self) -> Standing:
@@ -49,7 +58,7 @@ class OldPostgres(PostgresStore):
             if "CREATE TABLE aegis_version" in part:
                 before, _, after = part.partition("CREATE TABLE aegis_version")
                 part = before + after.partition(";")[2]
-            yield part
+            yield _with_old_indexes(part)
 
     def _standing(self) -> Standing:
         found = super()._standing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Set
 from dataclasses import replace
@@ -157,9 +158,12 @@ def test_words_that_move_the_verdict_are_an_alarm(watched: Aegis, model: Knowing
 
 def test_an_answer_that_does_not_come_or_ends_in_an_error_is_an_alarm(make: Callable[..., Aegis]) -> None:
     slow = Knowing()
-    slow.slow = 0.2
+    slow.slow = 0.5
     (alarm,) = Monitor(make(model=slow, monitor=MonitorSettings(canary_seconds=0.3))).feed_canaries()
     assert "within 0.3 s" in alarm.reason
+    (late,) = [thread for thread in threading.enumerate() if thread.name == "aegis-canaries"]
+    late.join(5)  # sixteen canaries would take longer: it ends with the one that it is at
+    assert not late.is_alive()
     broken = Knowing()
     broken.broken = True
     aegis = make(model=broken)

@@ -45,7 +45,7 @@ def test_each_is_found_in_disguise(store: Store, tmp_path: Path, name: str) -> N
     padded = base64.b64encode(f"user=svc&p={value}&x=1".encode()).decode()
     for text in (
         f"before {value} after", value.lower(), value.upper(), " ".join(value), "-".join(value), value[::-1],
-        value.encode().hex(), quote(value), padded, base64.urlsafe_b64encode(f"{value}.".encode()).decode(),
+        value.encode().hex(), quote(value), padded, "\n".join(padded[i : i + 8] for i in range(0, len(padded), 8)), base64.urlsafe_b64encode(f"{value}.".encode()).decode(),
     ):  # fmt: skip
         assert leaked(text) == name, text
 

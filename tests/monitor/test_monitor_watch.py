@@ -12,6 +12,7 @@ import pytest
 
 from aegis_agents import Aegis
 from aegis_agents.errors import LedgerError, StoreError
+from aegis_agents.gate.likeness import sketch
 from aegis_agents.monitor import Monitor, fallen, resume, ticks
 from aegis_agents.monitor import watch as watch_module
 from aegis_agents.monitor.reading import STATE, last_state
@@ -341,3 +342,58 @@ def test_it_says_how_far_behind_it_is(make: Callable[..., Aegis]) -> None:
     assert monitor.status().behind > 0
     monitor.look()
     assert monitor.status().behind == 0
+
+
+def test_a_process_that_never_looks_is_armed_all_the_same(make: Callable[..., Aegis]) -> None:
+    """One worker of all looks; every one of them sends things out."""
+    from aegis_agents import honeytokens
+    from aegis_agents.monitor.honeytokens import tokens_of
+
+    aegis = make(**quiet(honeytokens=True))
+    Monitor(aegis)
+    honeytokens.disarm()  # as another process begins
+    Monitor(make(**quiet(honeytokens=True)))
+    (planted,) = entries(aegis, "monitor.honeytokens_planted")
+    key = tokens_of(planted.body["seed"])["key"]
+    try:
+        assert honeytokens.stopped(f"a note with {key}", "write path")
+        assert [f.cause for f in fallen(aegis.store).fallen] == ["honeytoken.left"]
+    finally:
+        honeytokens.disarm()
+
+
+def test_a_seed_that_could_not_be_read_is_read_the_next_time(
+    make: Callable[..., Aegis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aegis = make(**quiet())
+    monitor = Monitor(aegis)
+    assert not monitor.state.seed  # an empty ledger has none
+    shift(aegis, 0, 1)
+
+    def away(*_: Any) -> Any:
+        raise StoreError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(watch_module, "_seed", away)
+        with pytest.raises(StoreError):
+            monitor.look()
+    monitor.look()
+    assert monitor.state.seed  # else whoever knows the incident's id would know its lots
+
+
+def test_a_source_that_searches_in_many_groups_falls_back_as_one(
+    make: Callable[..., Aegis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "MOST_GROUPS_FALLEN", 3)
+    aegis = make(**quiet())
+    monitor = Monitor(aegis)
+    for group in range(6):
+        for one in climbing(random.Random(group + 1), 60):
+            words = frozenset(word + 100_000 * group for word in one.words)
+            monitor.state.decided(one._replace(words=words, sketch=sketch(words)), MonitorSettings())
+    assert len(monitor.look()) == 4
+    assert [f.scope for f in fallen(aegis.store).fallen] == ["cluster"] * 3 + ["source"]
+    assert monitor.look() == []
+    resume(aegis.store, aegis.settings, reason="our own red team", by="ann")
+    assert monitor.look() == []
+    assert monitor.status().near == 0

@@ -22,7 +22,7 @@ from aegis_agents.inbox.records import Mark, Message, Taken
 from aegis_agents.settings import load_settings, only
 from aegis_agents.streams import kinds
 from aegis_agents.streams.intake import BATCH, Intake, Stopped
-from aegis_agents.streams.runner import Runner, rates_of, summary
+from aegis_agents.streams.runner import Runner, summary
 from aegis_agents.streams.stream import Entry, Tally
 from tests.streams.helpers import alert, ids, inbox_at, run_once, running, settings_of, wait_for
 
@@ -130,7 +130,7 @@ def test_a_flood_is_overtaken_by_a_serious_alert_of_another_stream(tmp_path: Pat
         "command_line": "vssadmin delete shadows",
     }
     streams = [file_stream(flood, "flood", rate=1.0), file_stream(quiet, "quiet")]
-    inbox = open_inbox(only(home=tmp_path / "home"), rates=rates_of(streams))
+    inbox = open_inbox(only(home=tmp_path / "home", streams=streams))
     run_once(inbox, streams[0])
     quiet.write_text(alert(9999, **serious) + "\n")
     run_once(inbox, streams[1])
@@ -146,7 +146,7 @@ def test_rate_is_what_a_stream_may_bring_before_others_overtake(tmp_path: Path) 
         one.write_text("".join(alert(n, severity="low") + "\n" for n in range(50)))
         two.write_text(alert(50, severity="low") + "\n")
         streams = [file_stream(one, "one", rate=rate), file_stream(two, "two")]
-        inbox = open_inbox(only(home=tmp_path / f"home{rate}", inbox={"rate_per_stream": 0}), rates=rates_of(streams))
+        inbox = open_inbox(only(home=tmp_path / f"home{rate}", inbox={"rate_per_stream": 0}, streams=streams))
         run_once(inbox, streams[0])
         run_once(inbox, streams[1])
         order = [held.message.stream for held in inbox.take("w", 51)]
@@ -276,3 +276,14 @@ def test_a_disk_that_is_full_is_waited_for(inbox: Inbox, tmp_path: Path, monkeyp
     assert time.monotonic() - begun < 5
     assert (runner.tallies["tail"].waits, runner.tallies["tail"].failures) == (3, 0)
     assert ids(inbox) == ["a-1"]
+
+
+def test_a_storm_of_what_was_decided_is_told_when_it_passes_a_power_of_ten(tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+    alert = json.dumps({"title": "door forced", "host": "gate-7", "event_id": "e-1"})
+    (tmp_path / "alerts.jsonl").write_text((alert + "\n") * 25)
+    streams = only(streams=[{"kind": "file", "name": "doors", "path": str(tmp_path / "alerts.jsonl")}]).streams
+    inbox = open_inbox(only(home=tmp_path / "home"))
+    Runner(streams, inbox, storm=lambda incident, copies: told.append((incident, copies))).run(threading.Event(), once=True)
+    assert [copies for _, copies in told] == [25]
+    assert inbox.copies(told[0][0]) == 25

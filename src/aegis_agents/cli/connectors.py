@@ -85,10 +85,10 @@ def _settings(file: Path | None) -> Settings:
 
 
 def _entries(settings: Settings, file: Path | None) -> list[ConnectorEntry]:
-    from aegis_agents.tools.connectors.config import read_connectors
+    from aegis_agents.assembly import read_connectors
 
     chosen = file or settings.connectors
-    return [] if chosen is None else read_connectors(chosen, settings.connector_secrets)
+    return [] if chosen is None else read_connectors(settings, chosen)
 
 
 def _of_settings(settings: Settings) -> list[ConfiguredConnector]:

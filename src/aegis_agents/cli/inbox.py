@@ -36,8 +36,8 @@ def status(as_json: JsonFlag = False, settings: SettingsFile = None) -> None:
     if as_json:
         print_json(found._asdict())
         return
-    say(f"{found.waiting} wait, {found.held} are being worked on, {found.done} are done, {found.dead} were set aside")
-    say(f"{found.copies} were copies of others")
+    say(f"waiting {found.waiting}, being worked on {found.held}, done {found.done}, set aside {found.dead}")
+    say(f"copies of others {found.copies}")
     if found.waiting:
         say(f"the oldest has waited {found.oldest_s:.0f} s")
     for stream, count in sorted(found.by_stream.items(), key=lambda item: (-item[1], item[0])):
@@ -119,9 +119,7 @@ def _open(settings: Path | None) -> Inbox:
 def _opened(file: str) -> BinaryIO:
     if file != "-":
         return Path(file).open("rb")
-    import os
-
-    return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    return sys.stdin.buffer
 
 
 def _natives(read: BinaryIO) -> Iterator[str]:
@@ -163,7 +161,7 @@ def _say_taken(total: Counter[str], storms: dict[str, int], *, as_json: bool) ->
     if as_json:
         print_json({name: total[name] for name in ("new", "folded", "dead")} | {"storms": storms})
         return
-    say(f"{total['new']} wait now, {total['folded']} were copies, {total['dead']} were set aside")
+    say(f"new {total['new']}, copies {total['folded']}, set aside {total['dead']}")
     for incident, copies in storms.items():
         say(f"a storm: {incident} has come {copies} times")
 

@@ -34,9 +34,9 @@ def reader_of(aegis: Aegis) -> Reader:
 def open_syncer(aegis: Aegis, feeds: Sequence[Feed] | Path | None = None) -> Syncer:
     """What fetches the feeds of the settings, those of a file, or the ones given."""
     if isinstance(feeds, Path):
-        from aegis_agents.intel.feeds.load import load_feeds
+        from aegis_agents.feeding import configured
 
-        feeds = load_feeds(feeds, aegis.settings.feed_tokens)
+        feeds = configured(aegis.settings.model_copy(update={"feeds": feeds}))
     return aegis.syncer(feeds)
 
 

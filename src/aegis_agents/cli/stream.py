@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from aegis_agents.cli.spoken import SettingsFile, say, spoken_errors
-from aegis_agents.errors import SettingsError
+from aegis_agents.errors import AegisError, SettingsError
 
 
 def stream(
@@ -22,17 +23,29 @@ def stream(
     exit code 1 if one of them broke.
     """
     with spoken_errors():
+        from aegis_agents.aegis import Aegis
         from aegis_agents.fleet.stopping import told_to_stop
-        from aegis_agents.inbox.opening import open_inbox
+        from aegis_agents.hardening.egress import enforced
+        from aegis_agents.inbox.copies import note_copies
         from aegis_agents.settings import load_settings
-        from aegis_agents.streams.runner import Runner, rates_of, summary
+        from aegis_agents.streams.runner import Runner, summary
+        from aegis_agents.watching import observed
 
         found = load_settings(settings)
         if not found.streams:
             raise SettingsError("no stream is configured: add a table [[streams]] to the settings (docs/streams.md)")
         found.home.mkdir(parents=True, exist_ok=True)
-        with told_to_stop() as stop, closing(open_inbox(found, rates=rates_of(found.streams))) as inbox:
-            runner = Runner(found.streams, inbox, say=partial(say, err=True))
+
+        def storm(incident_id: str, copies: int) -> None:
+            try:
+                note_copies(aegis.store, incident_id, copies)
+            except AegisError as error:  # reading goes on: the count is in the inbox all the same
+                say(f"{incident_id}: {copies} copies, which the ledger did not take: {error}", err=True)
+
+        # With --once a signal may end it anywhere: what was read is kept with how far it was read.
+        stopping = nullcontext(threading.Event()) if once else told_to_stop()
+        with stopping as stop, Aegis(settings=found) as aegis, enforced(found), observed(aegis):
+            runner = Runner(found.streams, aegis.inbox, say=partial(say, err=True), storm=storm)
             say(f"reading {', '.join(one.name for one in found.streams)}", err=True)
             well = runner.run(stop, once=once)
         for name, tally in runner.tallies.items():

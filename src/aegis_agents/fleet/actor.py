@@ -53,11 +53,16 @@ def state_of(settings: Settings) -> str:
 
 
 class FleetActor:
-    """The actor: starts to work as it is made, so that one that Ray makes anew elsewhere needs nobody to tell it."""
+    """The actor: starts to work as it is made, so that one that Ray makes anew elsewhere needs nobody to tell it.
 
-    def __init__(self, opener: Opener, expected: Expected, lets_anybody_in: Callable[[], bool], node: str) -> None:
+    `number` is its place in the fleet: two on one machine serve their metrics on ports of their own.
+    """
+
+    def __init__(
+        self, opener: Opener, expected: Expected, lets_anybody_in: Callable[[], bool], node: str, number: int = 0
+    ) -> None:
         self._opener, self._expected, self._lets_anybody_in = opener, expected, lets_anybody_in
-        self._node = node
+        self._node, self._number = node, number
         self._stop = threading.Event()
         self._worker: Worker | None = None
         self._ended: tuple[int | None, str] = (None, "")
@@ -77,7 +82,7 @@ class FleetActor:
 
     def _run(self) -> None:
         try:
-            self._ended = work_until(self._stop, self._checked, False, self._begun)
+            self._ended = work_until(self._stop, self._checked, False, self._begun, self._number)
         except Exception as error:
             self._ended = (1, type(error).__name__)  # its words may be of an alert
             raise

@@ -25,6 +25,8 @@ STOP_S = 60.0
 _ANSWER_S = 10.0
 """How long an actor has to say how it is; one that is being made anew does not answer."""
 _START_S = 120.0
+_PREFIX = "worker-"
+"""Of the actors' names; their number follows."""
 
 
 def namespace(settings: Settings) -> str:
@@ -52,7 +54,7 @@ class Cluster:
             )
         here = ray.get_runtime_context().get_node_id()
         self._expected = Expected(state_of(settings), here if in_files else None)
-        self._names = [f"worker-{n}" for n in range(count or max(1, int(ray.cluster_resources().get("CPU", 1))))]
+        self._names = [f"{_PREFIX}{n}" for n in range(count or max(1, int(ray.cluster_resources().get("CPU", 1))))]
         self._actors: dict[str, Any] = {}
         self._seen: dict[str, str] = {}
 
@@ -110,7 +112,7 @@ class Cluster:
         remote = self._ray.remote(_OnRay)
         return remote.options(
             name=name, lifetime="detached", max_restarts=-1, max_concurrency=3, num_cpus=1, scheduling_strategy=strategy
-        ).remote(self._opener, self._expected)
+        ).remote(self._opener, self._expected, int(name.removeprefix(_PREFIX)))
 
     def _await_opened(self, name: str) -> None:
         """Until it works or has ended: so the next is replaced only when this one has taken over."""
@@ -157,7 +159,7 @@ class Cluster:
     def _all_names(self) -> list[str]:
         from ray.util import list_named_actors
 
-        return [name for name in list_named_actors() if name.startswith("worker-")]
+        return [name for name in list_named_actors() if name.startswith(_PREFIX)]
 
     def _tell(self, name: str, health: Health | None) -> None:
         """One line where something changed."""
@@ -178,10 +180,10 @@ class Cluster:
 class _OnRay(FleetActor):
     """The actor as Ray makes it: it asks Ray itself where it is."""
 
-    def __init__(self, opener: Opener, expected: Expected) -> None:
+    def __init__(self, opener: Opener, expected: Expected, number: int) -> None:
         import ray
 
-        super().__init__(opener, expected, lets_anybody_in, ray.get_runtime_context().get_node_id())
+        super().__init__(opener, expected, lets_anybody_in, ray.get_runtime_context().get_node_id(), number)
 
 
 __all__ = ["LOCAL", "Cluster", "namespace"]

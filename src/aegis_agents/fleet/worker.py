@@ -15,12 +15,12 @@ from typing import NamedTuple
 from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import InputError, StoreError
-from aegis_agents.fleet.copies import note_copies
 from aegis_agents.fleet.holding import Holding
 from aegis_agents.fleet.leading import open_leading
 from aegis_agents.fleet.outcomes import fate, reason
 from aegis_agents.fleet.ready import Readiness
 from aegis_agents.fleet.ticks import Tick, Ticks, standing_ticks
+from aegis_agents.inbox.copies import note_copies
 from aegis_agents.inbox.inbox import Inbox
 from aegis_agents.inbox.records import Held
 from aegis_agents.settings_fleet import WorkerSettings

@@ -42,8 +42,17 @@ class Refusals:
         with self._lock:
             self.total += 1
             if name not in self._seen and len(self._seen) >= _MOST:
-                name = OTHERS
+                self._forget()
+                name = OTHERS if len(self._seen) >= _MOST else name
             self._seen.setdefault(name, _Seen(asked)).count += 1
+
+    def _forget(self) -> None:
+        """Make room: of what was told more than an hour ago, and not refused since, nothing is left to say."""
+        now = self._clock()
+        self._seen = {
+            name: seen for name, seen in self._seen.items()
+            if seen.count or seen.written_at is None or now - seen.written_at < 3600
+        }  # fmt: skip
 
     def due(self) -> list[tuple[str, _Seen]]:
         """Those that were refused since they were last told, and were not told within the hour."""

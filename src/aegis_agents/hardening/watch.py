@@ -163,8 +163,10 @@ def _is_weights(file: Path) -> bool:
 
 
 def _hashes(file: Path) -> frozenset[str]:
-    """The hash of a file as it is; empty where it can't be read."""
+    """The hash of a file as it is; empty where it can't be read, or is something that may never end."""
     try:
+        if not file.is_file():
+            return frozenset()
         with file.open("rb") as opened:
             return frozenset({hashlib.file_digest(opened, "sha256").hexdigest()})
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from typing import NamedTuple
 
 from aegis_agents.errors import StoreError
 from aegis_agents.ledger.database import Row
@@ -13,9 +14,28 @@ from aegis_agents.ledger.principals import PrincipalTable
 from aegis_agents.ledger.rows import IntakeRow
 from aegis_agents.records import Case, Incident
 
+_AT_ONCE, _ENTRIES = 200, 5000
+"""Ids, and ledger entries, of one statement."""
+
+
+class _End(NamedTuple):
+    """How far the ledger went."""
+
+    seq: int
+    hash: str
+
+
+class _Compared(NamedTuple):
+    """How far the ledger went when cases were last held against the journal, and which said less then."""
+
+    end: _End
+    late: frozenset[str]
+
 
 class IntakeTable(PrincipalTable):
     """The intake's part of the store."""
+
+    _compared: _Compared | None = None
 
     def admit(self, incident: Incident, native: str, pins: dict[str, str], owner: str = "") -> IntakeRow:
         """Take an incident in; the same id again answers the row that is there, with `new=False`. See Store."""
@@ -83,12 +103,62 @@ class IntakeTable(PrincipalTable):
         return [_intake_row(row) for row in self._rows("SELECT * FROM intake WHERE finished_at IS NULL ORDER BY at")]
 
     def outdated_cases(self) -> list[str]:
-        """Ids of incidents whose kept case says less than the journal: a crash came between the two."""
+        """Ids of incidents whose kept case says less than the journal: a crash came between the two.
+
+        The first call of a process compares all of them, a later one those that anything was written about since:
+        each change of a case or of the journal has its ledger entry, whoever made it and whatever its clock said.
+        """
+        with self._lock:  # so that none of our own transactions is half done
+            before, now = self._compared, self._end()
+            if before is None or not self._still_holds(before.end):
+                late = self._late()
+            else:
+                late = self._late_of(sorted(before.late | self._written_about(before.end.seq, now.seq)))
+            if not self._depth:  # what is not committed may be taken back
+                self._compared = _Compared(now, frozenset(late))
+            return late
+
+    def _late(self) -> list[str]:
         rows = self._rows(
             "SELECT DISTINCT i.incident_id FROM intake i JOIN journal j ON j.incident_id = i.incident_id"
-            " WHERE i.finished_at < j.updated_at ORDER BY i.incident_id"
+            " WHERE i.finished_at < j.updated_at AND i.case_json IS NOT NULL ORDER BY i.incident_id"
         )
-        return [row[0] for row in rows]
+        return [row["incident_id"] for row in rows]
+
+    def _written_about(self, after: int, until: int) -> set[str]:
+        """Incidents that entries after the one and up to the other are about."""
+        found: set[str] = set()
+        for start in range(after, until, _ENTRIES):
+            rows = self._rows(
+                "SELECT incident_id FROM ledger_entries WHERE seq > ? AND seq <= ? ORDER BY seq",
+                (start, min(start + _ENTRIES, until)),
+            )
+            found.update(row["incident_id"] for row in rows)
+        return found - {None}
+
+    def _late_of(self, ids: list[str]) -> list[str]:
+        """Those of these ids; in the order that they are given."""
+        late: list[str] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            rows = self._rows(
+                f"SELECT i.incident_id FROM intake i WHERE i.incident_id IN ({', '.join('?' * len(some))})"  # noqa: S608 - marks
+                " AND i.case_json IS NOT NULL AND i.finished_at <"
+                " (SELECT max(j.updated_at) FROM journal j WHERE j.incident_id = i.incident_id)",
+                some,
+            )
+            late += sorted(row["incident_id"] for row in rows)
+        return late
+
+    def _end(self) -> _End:
+        """The ledger's last entry."""
+        row = self._row("SELECT count, head FROM ledger_meta")
+        return _End(0, "") if row is None else _End(int(row["count"]), row["head"])
+
+    def _still_holds(self, end: _End) -> bool:
+        """Whether the ledger goes on from there: one that was set back beneath us is looked through again."""
+        row = self._row("SELECT hash FROM ledger_entries WHERE seq = ?", (end.seq,))
+        return row is not None and row["hash"] == end.hash
 
 
 def _intake_row(row: Row) -> IntakeRow:

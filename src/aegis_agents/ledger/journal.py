@@ -222,9 +222,11 @@ class JournalTable(UsageTable):
         rows = self._rows("SELECT * FROM journal WHERE incident_id = ? ORDER BY ord", (incident_id,))
         return [journal_row(row) for row in rows]
 
-    def pending(self) -> list[JournalRow]:
-        """What waits for a person, oldest first."""
-        return [journal_row(row) for row in self._rows("SELECT * FROM journal WHERE state = 'awaiting' ORDER BY ord")]
+    def pending(self, limit: int | None = None) -> list[JournalRow]:
+        """What waits for a person, oldest first: all of it, or the first `limit`."""
+        waiting = "SELECT * FROM journal WHERE state = 'awaiting' ORDER BY ord"
+        rows = self._rows(waiting) if limit is None else self._rows(f"{waiting} LIMIT ?", (limit,))
+        return [journal_row(row) for row in rows]
 
     def ready(self) -> list[JournalRow]:
         """What may be done and was not begun, oldest first."""

@@ -1,6 +1,6 @@
 """From older versions to this one, in the transaction that opens the store (SQLite; PostgreSQL has upkeep/migrations).
 
-Version 4 only lacks a table, version 3 a column besides. From versions 1 and 2 it is a way to another format of entries:
+Version 4 only lacks a table and indexes, version 3 a column besides. From versions 1 and 2 it is a way to another format of entries:
 
 The old chain is checked first; a broken one is left as it is. Then every table is made anew and filled, the
 chain with salts and new hashes, and a last entry names the head that the old chain had: an old export or a head
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aegis_agents.errors import LedgerTampered, StoreError
 from aegis_agents.ledger.anchor import Anchor
 from aegis_agents.ledger.links import Link
-from aegis_agents.ledger.schema import INTAKE_INDEXES, VERSION_TABLE
+from aegis_agents.ledger.schema import INTAKE_INDEXES, JOURNAL_INDEXES, VERSION_TABLE
 
 if TYPE_CHECKING:
     from aegis_agents.ledger.chain import LedgerTable
@@ -57,7 +57,9 @@ def migrate(store: LedgerTable, found: int, anchor: Anchor) -> None:
     if found in (3, 4):
         if found == 3:
             _add_verdicts(store)
-        store._run(VERSION_TABLE)
+        store._run("DROP INDEX IF EXISTS journal_expiry")
+        for statement in (*JOURNAL_INDEXES, VERSION_TABLE):
+            store._run(statement)
         return
     if found not in (1, 2):
         raise StoreError(f"{store.where}: written by version {found}, which this one does not know")

@@ -1,7 +1,8 @@
 """The queue of incidents, newest first: what a list of cases shows, page by page.
 
 A page goes on after a (time, id) pair and not after a number of rows: incidents that come in meanwhile shift
-nothing, and the thousandth page costs what the first does.
+nothing, and the thousandth page costs what the first does, however many incidents there are, or actions that wait.
+One that is for what waits costs what waits, up to `_FEW`; where more does, it is found on the way through the newest.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ QueueState = Literal["waiting", "open", "decided"]
 """waiting: an action waits for a person; open: not decided yet; decided: there is a case."""
 
 MOST_ROWS = 500
-_WAITING = "SELECT incident_id, count(*) AS n FROM journal WHERE state = 'awaiting' GROUP BY incident_id"
+_FEW = 10_000
+"""Up to so many waiting actions, the incidents that they are of are looked up; beyond, the queue is walked for them."""
+
+_EACH = "(SELECT count(*) FROM journal w WHERE w.incident_id = i.incident_id AND w.state = 'awaiting')"
+"""How many wait of one incident: looked up for those of the page alone."""
+_ALL = "(SELECT incident_id, count(*) AS n FROM journal WHERE state = 'awaiting' GROUP BY incident_id) w CROSS JOIN "
+"""Those that wait come first: SQLite takes tables of a CROSS JOIN in this order, and PostgreSQL does by their size."""
 
 
 class QueueRow(Record):
@@ -89,14 +96,18 @@ def read_queue(
             raise InputError(f"{verdict!r} is no verdict", field="verdict", fix=f"one of {', '.join(VERDICTS)}")
         where.append("i.verdict = ?")
         values.append(verdict)
+    waiting, first = _EACH, ""
     if state == "waiting":
-        where.append("w.n > 0")
+        if count_waiting(store, most=_FEW + 1) > _FEW:
+            where.append(f"{_EACH} > 0")
+        else:
+            waiting, first = "w.n", _ALL
+            where.append("i.incident_id = w.incident_id")
     elif state is not None:
         where.append(f"i.finished_at IS {'NULL' if state == 'open' else 'NOT NULL'}")
     rows = store._rows(
         f"SELECT i.incident_id AS incident_id, i.at AS at, i.case_json AS case_json,"  # noqa: S608 - words of ours
-        f" CASE WHEN i.case_json IS NULL THEN i.incident END AS incident, coalesce(w.n, 0) AS waiting"
-        f" FROM intake i LEFT JOIN ({_WAITING}) w ON w.incident_id = i.incident_id"
+        f" CASE WHEN i.case_json IS NULL THEN i.incident END AS incident, {waiting} AS waiting FROM {first}intake i"
         f"{' WHERE ' + ' AND '.join(where) if where else ''} ORDER BY i.at DESC, i.incident_id DESC LIMIT ?",
         [*values, limit + 1],
     )
@@ -105,10 +116,12 @@ def read_queue(
     return QueuePage(items=tuple(map(_queue_row, shown)), next=_cursor(shown[-1]) if more else None)
 
 
-def count_waiting(store: Database) -> int:
-    """How many actions wait for a person; none of them is read."""
-    row = store._row("SELECT count(*) AS n FROM journal WHERE state = 'awaiting'")
-    return 0 if row is None else int(row["n"])
+def count_waiting(store: Database, *, most: int | None = None) -> int:
+    """How many actions wait for a person, counted up to `most` if given; none of them is read."""
+    if most is None:
+        return int(store._rows("SELECT count(*) FROM journal WHERE state = 'awaiting'")[0][0])
+    some = "SELECT 1 AS one FROM journal WHERE state = 'awaiting' LIMIT ?"
+    return int(store._rows(f"SELECT count(*) FROM ({some}) w", (most,))[0][0])  # noqa: S608 - words of ours
 
 
 def read_waiting(store: Database, *, limit: int) -> list[JournalRow]:

@@ -19,6 +19,22 @@ INTAKE_INDEXES: Final = (
 )
 """What pages of the queue are read by: all of it, what is open, and one verdict's."""
 
+LIVE: Final = "(state || '') IN ('executed', 'unconfirmed')"
+"""In effect, or may be. In words that no other index answers to, and no statistics: most rows of a journal ever were."""
+ENDED_BADLY: Final = "(state || '') IN ('failed', 'undone')"
+"""What budgets count when it ends, in such words too."""
+
+JOURNAL_INDEXES: Final = (
+    f"CREATE INDEX journal_timers ON journal(expires_at, ord) WHERE expires_at IS NOT NULL AND {LIVE}",
+    "CREATE INDEX journal_waiting ON journal(incident_id) WHERE state = 'awaiting'",
+    f"CREATE INDEX journal_ended ON journal(updated_at) WHERE {ENDED_BADLY}",
+)
+"""Since version 5: what is looked up of what is live, or of the last hour, never passes what is over.
+
+`journal_timers` is instead of version 4's journal_expiry, which also held what had long lifted itself, and which
+neither database would take: without statistics SQLite preferred journal_state to it, with them PostgreSQL the table.
+"""
+
 VERSION_TABLE: Final = """
 CREATE TABLE aegis_version (
     one      INTEGER PRIMARY KEY CHECK (one = 1),
@@ -76,8 +92,8 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_incident ON journal(incident_id, ord);
 CREATE INDEX journal_state ON journal(state, ord);
-CREATE INDEX journal_expiry ON journal(expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX journal_begun ON journal(effect, begun_at) WHERE begun_at IS NOT NULL;
+{journal_indexes}
 
 CREATE TABLE leases (
     ord          {serial},
@@ -135,8 +151,10 @@ CREATE TABLE ledger_meta (
 
 def tables(*, blob: str, serial: str) -> str:
     """The tables, with a database's own words for bytes and for a number that counts up by itself."""
-    indexes = "".join(f"{index};\n" for index in INTAKE_INDEXES)
-    return _TABLES.format(blob=blob, serial=serial, intake_indexes=indexes, version_table=VERSION_TABLE.strip())
+    intake, journal = ("".join(f"{index};\n" for index in indexes) for indexes in (INTAKE_INDEXES, JOURNAL_INDEXES))
+    return _TABLES.format(
+        blob=blob, serial=serial, intake_indexes=intake, journal_indexes=journal, version_table=VERSION_TABLE.strip()
+    )
 
 
 _REFUSED = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"

@@ -139,12 +139,19 @@ class Feeder:
         }
         return Answer(state["conclusion"].verdict, judged.verdict, judged.probabilities["true_positive"], actions)
 
-    def round(self, recorded: dict[str, tuple[str, float]] | None = None) -> Round:
-        """Feed all of them. `recorded` are this version's first answers; None where there are none yet."""
+    def round(
+        self, recorded: dict[str, tuple[str, float]] | None = None, given_up: threading.Event | None = None
+    ) -> Round:
+        """Feed all of them. `recorded` are this version's first answers; None where there are none yet.
+
+        None more is fed once `given_up` is set: nobody waits for the answers then.
+        """
         wrong: dict[str, str] = {}
         missed, answers = [], {}
         model = self._context.model.version
         for canary in load_canaries():
+            if given_up is not None and given_up.is_set():
+                break
             answer = self.ask(canary.alert, canary.format)
             answers[canary.name] = (answer.judged, round(answer.attack, 4))
             known = model in canary.missed_by
@@ -159,12 +166,16 @@ class Feeder:
 
 
 def round_within(feeder: Feeder, recorded: dict[str, tuple[str, float]] | None, seconds: float) -> Round | None:
-    """A round of at most so many seconds; None where it did not come in time. Raises what the round raised."""
+    """A round of at most so many seconds; None where it did not come in time. Raises what the round raised.
+
+    One that is late ends with the canary that it is at, so that hours of them don't pile up.
+    """
     box: list[Round | BaseException] = []
+    given_up = threading.Event()
 
     def run() -> None:
         try:
-            box.append(feeder.round(recorded))
+            box.append(feeder.round(recorded, given_up))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             box.append(error)
 
@@ -172,6 +183,7 @@ def round_within(feeder: Feeder, recorded: dict[str, tuple[str, float]] | None, 
     thread.start()
     thread.join(seconds)
     if not box:
+        given_up.set()
         return None
     if isinstance(box[0], BaseException):
         raise box[0]

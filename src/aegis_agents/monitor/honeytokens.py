@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import string
 from datetime import timedelta
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aegis_agents.agents.planted import PLANTED, USED
-from aegis_agents.errors import IdentityError
 from aegis_agents.honeytokens import arm, disarm, leaked, listen, stopped
 from aegis_agents.monitor.falling import fall_back
 from aegis_agents.records import AEGIS
@@ -26,6 +26,7 @@ LEFT: Final = "monitor.honeytoken_left"
 _BAIT: Final = "token.bak"
 _NAME: Final = "backup-export"
 _LONG: Final = timedelta(days=3650)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}")
 
 
 def tokens_of(seed: str) -> dict[str, str]:
@@ -62,10 +63,10 @@ def plant(store: Store, home: Path, *, falls: bool = True) -> dict[str, str]:
     found = tokens_of(str(there["seed"]))
     try:
         token = bait.read_text("ascii").strip()
-        if store.authenticate(token).detail == f"token {there['token_id']}":
+        if _TOKEN.fullmatch(token):  # else it was cut short, or is another text, which may well have to leave
             found["token"] = token
-    except (OSError, UnicodeDecodeError, IdentityError):
-        pass  # planted by another machine, taken away, cut short or another text: its use is noticed all the same
+    except (OSError, UnicodeDecodeError):
+        pass  # planted by another machine, or taken away: its use is noticed all the same
     arm(found)
     listen(_Teller(store, falls))
     return found

@@ -87,7 +87,10 @@ class State(BaseModel):
                 if kind == "agreement":
                     watched.agreement.again(name)
         likes = {like for kind, _, like in causes if kind == "probing"}
-        self.probing.clusters = [c for c in self.probing.clusters if c.like not in likes]
+        sources = {name.removeprefix("source:") for kind, name, _ in causes if kind == "probing" and name}
+        self.probing.clusters = [
+            c for c in self.probing.clusters if c.like not in likes and not (c.told and c.source in sources)
+        ]
         lifted = {(".".join(filter(None, (kind, name))), like) for kind, name, like in causes}
         self.told = {
             key for key in self.told

@@ -35,6 +35,8 @@ KEEP_EVERY = 1_000
 """Entries read after which the state is kept in the ledger."""
 KEEP_WAIT = timedelta(minutes=15)
 """Least time between two: a state may have some megabytes, and who sends many alerts must not fill the ledger with it."""
+MOST_GROUPS_FALLEN = 20
+"""Groups of one source that fall back one by one; with another one all of that source does: each costs every decision."""
 LATE = 3
 """Rounds of canaries that may fail to come before that is an alarm."""
 
@@ -49,7 +51,11 @@ class Alarm(NamedTuple):
 
 
 class Monitor:
-    """Watches the model of one Aegis. Safe to share between threads: one looks at a time."""
+    """Watches the model of one Aegis. Safe to share between threads: one looks at a time.
+
+    Making one plants the honeytokens and arms this process with them, since one that never comes to look sends things out
+    too. Raises StoreError.
+    """
 
     def __init__(self, aegis: Aegis, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._aegis, self._clock, self._began = aegis, clock, clock()
@@ -60,6 +66,12 @@ class Monitor:
         self._cautious = Cautious(aegis.store)
         self._lock = threading.RLock()
         self.settings = aegis.settings.monitor
+        self._arm()
+
+    def _arm(self) -> None:
+        if self.settings.honeytokens:
+            home = self._aegis.settings.home
+            self._tokens = honeytokens.plant(self._aegis.store, home, falls=self.settings.fall_back)
 
     @property
     def state(self) -> State:
@@ -67,10 +79,8 @@ class Monitor:
         with self._lock:
             if self._state is None:
                 self._state = last_state(self._aegis.store) or State()
-                if self.settings.honeytokens:
-                    home = self._aegis.settings.home
-                    self._tokens = honeytokens.plant(self._aegis.store, home, falls=self.settings.fall_back)
-                self._state.seed = self._state.seed or _seed(self._aegis.store)
+            if not self._state.seed:  # it could not be read, or the ledger had no entry yet
+                self._state.seed = _seed(self._aegis.store)
             return self._state
 
     def status(self) -> Status:
@@ -126,10 +136,17 @@ class Monitor:
         if not searching(cluster, self.settings.probe_doubt):
             return None
         reason = f"one alert came in {cluster.steps} new wordings, and {cluster.moved} of them moved the answer: like a search"
-        figures = {"steps": cluster.steps, "moved": cluster.moved}
-        alarm = self._raise(
-            PROBED, "probing", reason, figures, scope="cluster", of=cluster.source, like=cluster.like
-        )  # fmt: skip
+        figures: dict[str, Any] = {"steps": cluster.steps, "moved": cluster.moved}
+        told = {f.like for f in self._cautious.now().fallen if (f.cause, f.of) == ("probing", cluster.source)}
+        if len(told) < MOST_GROUPS_FALLEN or cluster.like in told:
+            alarm = self._raise(
+                PROBED, "probing", reason, figures, scope="cluster", of=cluster.source, like=cluster.like
+            )  # fmt: skip
+        else:
+            reason = f"{len(told)} groups of alerts search for the boundary already, and another one does: all of {cluster.source}"
+            alarm = self._raise(
+                PROBED, f"probing.source:{cluster.source}", reason, figures, scope="source", of=cluster.source
+            )  # fmt: skip
         cluster.told = True  # now, and not before: what could not be written down is told the next time
         return alarm
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aegis_agents.errors import InboxFull, InputError
+from aegis_agents.inbox.copies import note_copies
 from aegis_agents.inbox.inbox import Inbox
 from aegis_agents.inbox.records import Message
 from aegis_agents.server.answers import answer
@@ -70,11 +71,13 @@ def hand_over(parts: Parts, messages: Sequence[tuple[Message, str]]) -> list[Han
     inbox = parts.inbox
     assert inbox is not None  # noqa: S101 - `wants_async` has looked
     try:
-        inbox.put([message for message, _ in messages])
+        taken = inbox.put([message for message, _ in messages])
     except InboxFull as error:
         raise Refused(
             503, "inbox_full", "as much waits as may: nothing was taken in", fix="try again later", retry_after=FULL_S
         ) from error
+    for incident_id, copies in taken.storms:
+        note_copies(parts.aegis.store, incident_id, copies)
     return [_standing(inbox, incident_id) for _, incident_id in messages]
 
 

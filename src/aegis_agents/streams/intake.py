@@ -26,12 +26,19 @@ class Stopped(Exception):
     """The stream was told to stop while it waited; what was not taken in was not marked as read either."""
 
 
-class Intake:
-    """What a stream puts messages into. `stop` tells it to end."""
+Storm = Callable[[str, int], None]
+"""Told of an incident whose copies passed a power of ten: (incident id, copies). It raises nothing."""
 
-    def __init__(self, name: str, format: str | None, inbox: Inbox, stop: threading.Event, tally: Tally) -> None:
+
+class Intake:
+    """What a stream puts messages into. `stop` tells it to end; `storm` is told of incidents with many copies."""
+
+    def __init__(
+        self, name: str, format: str | None, inbox: Inbox, stop: threading.Event, tally: Tally,
+        storm: Storm = lambda incident, copies: None,
+    ) -> None:  # fmt: skip
         self.name, self.stop, self.tally = name, stop, tally
-        self._format, self._inbox = format, inbox
+        self._format, self._inbox, self._storm = format, inbox, storm
 
     def message(self, native: str, position: str = "") -> Message:
         """A message of this stream."""
@@ -78,6 +85,7 @@ class Intake:
             tally.dead += taken.dead
             for incident, copies in taken.storms:
                 _log.warning("%s: %d copies of %s by now, one incident", self.name, copies, incident)
+                self._storm(incident, copies)
             return len(some)
 
     def _patiently(self, meanwhile: Callable[[], None] | None) -> Retrying:

@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, stop
 from aegis_agents.errors import AegisError, SettingsError
 from aegis_agents.inbox.inbox import Inbox
 from aegis_agents.settings_streams import StreamSettings
-from aegis_agents.streams.intake import Intake, Stopped
+from aegis_agents.streams.intake import Intake, Stopped, Storm
 from aegis_agents.streams.kinds import make_stream
 from aegis_agents.streams.stream import Stream, Tally
 
@@ -24,11 +24,6 @@ LONGEST_PAUSE_S = 60.0
 _log = logging.getLogger("aegis.streams")
 
 
-def rates_of(streams: Sequence[StreamSettings]) -> dict[str, float]:
-    """For `open_inbox(settings, rates=...)`: alerts a second of the streams that have a rate of their own."""
-    return {one.name: one.rate for one in streams if one.rate}
-
-
 class Runner:
     """The streams of a process. `say` gets lines for people: what broke, and every minute what came in.
 
@@ -37,10 +32,11 @@ class Runner:
     """
 
     def __init__(
-        self, streams: Sequence[StreamSettings], inbox: Inbox, *, say: Callable[[str], None] = _log.info
-    ) -> None:
+        self, streams: Sequence[StreamSettings], inbox: Inbox, *, say: Callable[[str], None] = _log.info,
+        storm: Storm = lambda incident, copies: None,
+    ) -> None:  # fmt: skip
         _check(streams)
-        self._inbox, self._say = inbox, say
+        self._inbox, self._say, self._storm = inbox, say, storm
         self._streams: list[tuple[StreamSettings, Stream]] = [(one, make_stream(one)) for one in streams]
         self._tallies = {one.name: Tally() for one in streams}
 
@@ -78,7 +74,7 @@ class Runner:
 
     def _keep(self, one: StreamSettings, stream: Stream, stop: threading.Event, once: bool) -> None:
         tally = self._tallies[one.name]
-        intake = Intake(one.name, one.format, self._inbox, stop, tally)
+        intake = Intake(one.name, one.format, self._inbox, stop, tally, self._storm)
         pause = wait_exponential(multiplier=0.5, max=LONGEST_PAUSE_S) + wait_random(0, 0.5)
         read = 0
 
