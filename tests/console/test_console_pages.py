@@ -160,6 +160,21 @@ def test_all_that_came_from_outside_is_text(rig: Rig) -> None:
     assert "⟦U+202E⟧" in ann.get(f"/cases/{case.incident_id}").text
 
 
+def test_health_says_what_fell_back_and_what_waits(rig: Any) -> None:
+    from aegis_agents.monitor.falling import fall_back
+
+    ann = rig.tab("ann", "admin")
+    assert "nothing fell back" in ann.get("/health").text
+    fall_back(
+        rig.aegis.store, "drift.words", f"words changed {HOSTILE}", scope="source", of="wazuh", like="", figures={}
+    )
+    text = ann.get("/health").text
+    assert "fell back: a person decides" in text
+    assert "drift.words" in text
+    assert "<img" not in text
+    assert "wait," not in text, "this server has no inbox"
+
+
 def test_what_a_script_shows_is_as_visible() -> None:
     assert shown({"a": ["x\u202ey", 1, None], "b": ("\u200b",)}) == {"a": ["x⟦U+202E⟧y", 1, None], "b": ["⟦U+200B⟧"]}
 

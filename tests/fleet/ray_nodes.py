@@ -45,7 +45,8 @@ class RayNodes:
     def environment(self) -> dict[str, str]:
         """What a process is told that joins them."""
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        return {**QUIET, "PYTHONPATH": path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token)}
+        own = {"PYTHONPATH": path, "RAY_TMPDIR": str(self.folder)}
+        return QUIET | own | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token)}
 
     def start(self) -> None:
         """Start them; the last is up when this returns."""
@@ -53,7 +54,7 @@ class RayNodes:
         self.token.chmod(0o600)
         self._log = (self.folder / "keeper.log").open("w")
         self._keeper = subprocess.Popen(
-            [sys.executable, "-m", "tests.fleet.ray_nodes", str(self.folder), *map(str, self._cores)], cwd=ROOT,
+            [sys.executable, "-m", "tests.fleet.ray_nodes", *map(str, self._cores)], cwd=ROOT,
             env=os.environ | self.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
             text=True,
         )  # fmt: skip
@@ -100,7 +101,7 @@ class RayNodes:
         raise AssertionError(f"Ray ended: {(self.folder / 'keeper.log').read_text('utf-8', 'replace')[-3000:]}")
 
 
-def keep(folder: Path, cores: list[int]) -> None:
+def keep(cores: list[int]) -> None:
     """Keep nodes until standard input ends."""
     from ray._private import node as ray_node
     from ray.cluster_utils import Cluster
@@ -113,7 +114,7 @@ def keep(folder: Path, cores: list[int]) -> None:
         "include_log_monitor": False,
     }
     cluster = Cluster()  # type: ignore[no-untyped-call]
-    nodes = [cluster.add_node(wait=False, num_cpus=cores[0], temp_dir=str(folder), no_monitor=True, **small)]
+    nodes = [cluster.add_node(wait=False, num_cpus=cores[0], no_monitor=True, **small)]
     nodes += [cluster.add_node(wait=False, num_cpus=more, **small) for more in cores[1:]]
     try:
         print("answer", cluster.address, *(node.node_id for node in nodes), flush=True)
@@ -132,10 +133,9 @@ def keep(folder: Path, cores: list[int]) -> None:
 def main() -> None:
     """What `RayNodes` starts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
     parser.add_argument("cores", type=int, nargs="+")
     given = parser.parse_args()
-    keep(given.folder, given.cores)
+    keep(given.cores)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Moody(FakeModel):
 
 def scene_settings(home: Path, database: str | None = None, schema: str = "aegis", **more: Any) -> Settings:
     """Settings of all that share a scene."""
-    worker = {"idle_s": 0.02, "least_free_mb": 0, "batch": 2} | more.pop("worker", {})
+    worker = {"idle_s": 0.02, "least_free_mb": 0, "batch": 2, "watch": False} | more.pop("worker", {})
     inbox = {"hold_s": 1.0} | more.pop("inbox", {})
     secret = SecretStr(database) if database else None
     return only(home=home, database=secret, database_schema=schema, worker=worker, inbox=inbox, **more)

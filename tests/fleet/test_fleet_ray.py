@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from aegis_agents.inbox.opening import open_inbox
 from aegis_agents.settings import only
 from tests.crash.world import World
 from tests.fleet.conftest import message
+from tests.fleet.ray_nodes import RayNodes
 from tests.fleet.scene import open_scene, scene_settings
 from tests.ledger.postgres_server import postgres_url, schema  # noqa: F401 - fixtures
 
 SECRET = "plantedpassword4711"
 
 
-def until(true: Callable[[], bool], seconds: float = 90) -> None:
+def until(true: Callable[[], bool], seconds: float = 180) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not true():
@@ -42,50 +44,48 @@ def until(true: Callable[[], bool], seconds: float = 90) -> None:
 
 
 @pytest.fixture(scope="module")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any, Path]]:
-    """Ray's module, a cluster of two nodes on the loopback interface, and the folder that Ray logs to."""
-    if find_spec("ray") is None:
-        pytest.skip("the extra scale is not installed")
-    import shutil
-    import tempfile
+def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
+    """A Ray of two nodes with two cores each; this process is told to join it."""
+    pytest.importorskip("ray", reason="the extra scale is not installed")
+    nodes = RayNodes(2, 2)
+    try:
+        nodes.start()
+        with pytest.MonkeyPatch.context() as patch:
+            told = _told(nodes.address, only(home=tmp_path_factory.mktemp("ray"), worker={"ray_token": nodes.token}))
+            for name, value in (nodes.environment() | told).items():  # `join` sets them too; they go with the cluster
+                patch.setenv(name, value)
+            yield nodes
+            import ray
 
-    home = tmp_path_factory.mktemp("ray")
-    folder = Path(tempfile.mkdtemp(prefix="aegis-ray-", dir="/tmp"))  # short: a socket's path has 107 bytes
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
-        for name, value in _told("local", only(home=home)).items():
-            patch.setenv(name, value)
-        import ray  # reads what it is told as it is imported
-        from ray._raylet import Config
-        from ray.cluster_utils import Cluster as Nodes
-
-        Config.initialize("")
-
-        common: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False,
-                                  "node_ip_address": "127.0.0.1", "include_log_monitor": False}  # fmt: skip
-        nodes = Nodes()
-        head = {**common, "temp_dir": str(folder), "no_monitor": True}
-        try:
-            try:
-                nodes.add_node(**head)
-                nodes.add_node(**common)
-            except Exception as error:  # of Ray itself, on a machine that is too busy for its 30 s
-                if "timed out during startup" not in str(error):
-                    raise
-                pytest.skip("Ray's nodes did not start within Ray's own 30 s: the machine is too busy")
-            yield ray, nodes, folder
-        finally:
             ray.shutdown()
-            nodes.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        nodes.stop()
+
+
+WRONG = """
+import sys
+from pathlib import Path
+from aegis_agents.errors import SettingsError
+from aegis_agents.fleet.ray_setup import join
+from aegis_agents.settings import only
+token = Path(sys.argv[2])
+token.write_text("0" * 64)
+try:
+    join(sys.argv[1], only(home=token.parent, worker={"ray_token": token}), namespace="wrong")
+except SettingsError as error:
+    print(error)
+else:
+    print("it was let in")
+"""
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_nodes_workers_and_drivers_die_and_nothing_is_lost_or_done_twice(
-    two_nodes: tuple[Any, Any, Path], postgres_url: str, schema: str, tmp_path: Path, intel_folder: Path,
+    two_nodes: RayNodes, postgres_url: str, schema: str, tmp_path: Path, intel_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    ray, nodes, folder = two_nodes
+    import ray
+
     home = tmp_path / "home"
     home.mkdir()
     database = postgres_url.replace("aegis@", f"aegis:{SECRET}@")
@@ -94,46 +94,75 @@ def test_nodes_workers_and_drivers_die_and_nothing_is_lost_or_done_twice(
     opener = partial(open_from_file, home, intel_folder, file, schema)
     settings = scene_settings(home, database, schema)
     inbox = open_inbox(settings)
-    inbox.put([message(n, mood="slow" if n % 3 == 0 else "") for n in range(30)])
+    brought = 0
+
+    def bring() -> None:
+        """Ten more: whatever dies next, dies at work."""
+        nonlocal brought
+        inbox.put([message(n, mood="slow") for n in range(brought, brought + 10)])
+        brought += 10
 
     said: list[str] = []
-    join(nodes.address, settings, namespace=namespace(settings))
+    bring()
+    join(two_nodes.address, settings, namespace=namespace(settings))
     Cluster(ray, opener, settings, count=2, say=said.append).start()
     until(lambda: inbox.counts().done >= 2)
+    bring()
     ray.shutdown()  # the driver goes; the actors are detached
     done = inbox.counts().done
     until(lambda: inbox.counts().done > done)
 
-    join(nodes.address, settings, namespace=namespace(settings))
+    join(two_nodes.address, settings, namespace=namespace(settings))
     fleet = Cluster(ray, opener, settings, count=2, say=said.append)
     fleet.start()
-    health = {name: h for name, h in fleet.health().items() if h is not None}
-    assert len({h.node for h in health.values()}) == 2
-    assert {h.report.model for h in health.values() if h.report} == {"fake@1"}
+    before = {name: h for name, h in fleet.health().items() if h is not None}
+    assert {h.node for h in before.values()} == set(two_nodes.ids)
+    assert {h.report.model for h in before.values() if h.report} == {"fake@1"}
     assert not any("replaced" in line for line in said)
-    os.kill(health["worker-0"].pid, signal.SIGKILL)  # a worker dies: Ray makes it anew
-    until(lambda: inbox.counts().done >= 15)
-    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)  # a whole machine dies
-    until(lambda: inbox.counts().done == 30)
+
+    bring()
+    head, other = two_nodes.ids
+    (stays,) = (name for name, h in before.items() if h.node == head)
+    (moves,) = (name for name, h in before.items() if h.node == other)
+    os.kill(before[stays].pid, signal.SIGKILL)  # a worker dies: Ray makes it anew
+    two_nodes.kill(1)  # and a whole machine, at the same time
+    bring()
+    until(lambda: inbox.counts().done == brought)
+    until(lambda: all(h is not None and h.report is not None for h in fleet.health().values()))
+    after = {name: h for name, h in fleet.health().items() if h is not None}
+    assert [after[name].node for name in (stays, moves)] == [head, head]
+    assert not {h.pid for h in after.values()} & {h.pid for h in before.values()}
 
     monkeypatch.setattr(cluster_module, "__version__", "99.0")  # a driver of the next version
-    until(lambda: any(h is not None for h in fleet.health().values()))
-    alive = next(name for name, h in fleet.health().items() if h is not None)
-    assert not fleet._is_current(fleet.health()[alive])
+    assert not any(fleet._is_current(h) for h in after.values())
     fleet.stop()
     assert fleet._all_names() == []
 
+    counts = inbox.counts()
+    assert (counts.done, counts.dead, counts.waiting, counts.held) == (brought, 0, 0, 0)
+    inbox.close()
     with opener() as aegis:
         assert aegis.store.unfinished() == []
-        assert len(aegis.cases(limit=100).items) == 30
+        assert len(aegis.cases(limit=100).items) == brought
         aegis.store.verify()
     calls = Counter((c.action, c.target) for c in World(home / "world.sqlite").calls() if c.effective)
-    assert set(calls.values()) <= {1}
-    inbox.close()
+    assert calls
+    assert set(calls.values()) == {1}
 
-    logged = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert SECRET.encode() not in logged
-    assert b"203.0.113.9" not in logged
+    logs = {path: path.read_bytes() for path in two_nodes.folder.rglob("*") if path.is_file()}
+    del logs[two_nodes.token]
+    assert any(path.name.startswith("worker-") for path in logs)  # of the actors too
+    for planted in (SECRET, two_nodes.token.read_text(), "203.0.113.9", "Beacon", "wks-"):
+        assert [path.name for path, text in logs.items() if planted.encode() in text] == []
+
+
+def test_who_has_another_token_is_not_let_in(two_nodes: RayNodes, tmp_path: Path) -> None:
+    wrong = subprocess.run(
+        [sys.executable, "-c", WRONG, two_nodes.address, str(tmp_path / "wrong")],
+        env=os.environ | two_nodes.environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "it was let in" not in wrong.stdout
+    assert f"Ray at {two_nodes.address} can't be joined" in wrong.stdout, wrong.stderr
 
 
 def open_from_file(home: Path, intel: Path, address: Path, schema: str) -> Any:
@@ -141,7 +170,7 @@ def open_from_file(home: Path, intel: Path, address: Path, schema: str) -> Any:
     return open_scene(home, intel, address.read_text(), schema)
 
 
-def test_files_are_of_one_machine(two_nodes: tuple[Any, Any, Path], tmp_path: Path, intel_folder: Path) -> None:
+def test_files_are_of_one_machine(tmp_path: Path, intel_folder: Path) -> None:
     class TwoNodes:
         def nodes(self) -> list[dict[str, Any]]:
             return [{"Alive": True}, {"Alive": True}, {"Alive": False}]

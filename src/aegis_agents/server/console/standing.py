@@ -62,6 +62,7 @@ async def health(visit: Here) -> Response:
             "inside": parts.workroom.inside, "entries": parts.served.newest(), "origin": parts.served.origin(),
             "timers": len(aegis.timers()), "store": _STORES.get(type(aegis.store).__name__, type(aegis.store).__name__),
             "versions": aegis.context.versions, "intents": aegis.store.open_intents(),
+            "caution": aegis.context.caution(datetime.now(UTC)), "inbox": parts.inbox.counts() if parts.inbox else None,
         }  # fmt: skip
 
     return await visit.page("health.html", look)
