@@ -229,6 +229,7 @@ def provide_inbox(aegis: Any) -> None:
 MONITOR: Mapping[str, str] = {
     "aegis_monitor_fallen_back": "Scopes in which autonomy fell back; 0 in none.",
     "aegis_monitor_unreadable": "Entries that the monitor could not read and left out.",
+    "aegis_monitor_behind_entries": "Ledger entries that the monitor has not read yet.",
     "aegis_monitor_cases": "Cases of the model in use that were watched.",
     "aegis_monitor_reference_missing": "Campaigns still needed before drift can be told.",
     "aegis_monitor_reviewed": "Reviewed cases that calibration is told from.",

@@ -50,3 +50,8 @@ def open_scene(home: Path, intel: Path, database: str | None = None, schema: str
     world._dice.random = lambda: 0.5  # type: ignore[method-assign]  # a quick world that always says yes
     settings = scene_settings(home, database, schema, **more)
     return Aegis(model=model, intel=Intel.open(intel, model), tools=[world], settings=settings)
+
+
+def open_from_file(home: Path, intel: Path, address: Path, schema: str) -> Aegis:
+    """An opener that finds the database's address on the machine that it runs on."""
+    return open_scene(home, intel, address.read_text(), schema)

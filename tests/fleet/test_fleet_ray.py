@@ -29,7 +29,7 @@ from aegis_agents.settings import only
 from tests.crash.world import World
 from tests.fleet.conftest import message
 from tests.fleet.ray_nodes import RayNodes
-from tests.fleet.scene import open_scene, scene_settings
+from tests.fleet.scene import open_from_file, open_scene, scene_settings
 from tests.ledger.postgres_server import postgres_url, schema  # noqa: F401 - fixtures
 
 SECRET = "plantedpassword4711"
@@ -163,11 +163,6 @@ def test_who_has_another_token_is_not_let_in(two_nodes: RayNodes, tmp_path: Path
     )  # fmt: skip
     assert "it was let in" not in wrong.stdout
     assert f"Ray at {two_nodes.address} can't be joined" in wrong.stdout, wrong.stderr
-
-
-def open_from_file(home: Path, intel: Path, address: Path, schema: str) -> Any:
-    """An opener that finds the database's address on the machine that it runs on."""
-    return open_scene(home, intel, address.read_text(), schema)
 
 
 def test_files_are_of_one_machine(tmp_path: Path, intel_folder: Path) -> None:

@@ -284,6 +284,8 @@ def test_a_storm_of_what_was_decided_is_told_when_it_passes_a_power_of_ten(tmp_p
     (tmp_path / "alerts.jsonl").write_text((alert + "\n") * 25)
     streams = only(streams=[{"kind": "file", "name": "doors", "path": str(tmp_path / "alerts.jsonl")}]).streams
     inbox = open_inbox(only(home=tmp_path / "home"))
-    Runner(streams, inbox, storm=lambda incident, copies: told.append((incident, copies))).run(threading.Event(), once=True)
+    Runner(streams, inbox, storm=lambda incident, copies: told.append((incident, copies))).run(
+        threading.Event(), once=True
+    )
     assert [copies for _, copies in told] == [25]
     assert inbox.copies(told[0][0]) == 25

@@ -20,6 +20,7 @@ def serve(
     """Serve the HTTP API and the console, until it is told to stop; what is under way is finished first."""
     with spoken_errors(), needs_extra("server"), open_aegis(settings) as aegis:
         from aegis_agents.fleet.opening import worker_beside
+        from aegis_agents.monitor.honeytokens import plant
         from aegis_agents.server.app import create_app
         from aegis_agents.server.console import console_router
         from aegis_agents.server.running import serve as run
@@ -27,6 +28,8 @@ def serve(
 
         listening = _listening(aegis.settings.server, host=host, port=port)
         route_logs(aegis.settings)
+        if aegis.settings.monitor.honeytokens:
+            plant(aegis.store, aegis.settings.home, falls=aegis.settings.monitor.fall_back)
         app = create_app(aegis, listening, routers=[console_router()], inbox=aegis.inbox)
         address = f"[{listening.host}]" if ":" in listening.host else listening.host
         scheme = "https" if listening.tls_certificate else "http"

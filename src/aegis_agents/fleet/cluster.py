@@ -135,6 +135,8 @@ class Cluster:
         errors = self._ray.exceptions
         try:
             found: Health = self._ray.get(actor.health.remote(), timeout=_ANSWER_S)
+        except errors.ActorDiedError:  # for good: Ray makes those anew that die at work, not those it can't make
+            return Health(0, "", "", None, 1, "Ray could not make it; Ray's log on its machine says why")
         except (errors.RayActorError, errors.ActorUnavailableError, errors.GetTimeoutError):
             return None
         except (errors.RaySystemError, ConnectionError) as error:

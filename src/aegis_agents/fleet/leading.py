@@ -39,6 +39,16 @@ class Leading(Protocol):
         ...
 
 
+class Everybody:
+    """For what each worker does for itself: nobody has to lead."""
+
+    def __call__(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 def open_leading(settings: Settings) -> Leading:
     """The lock of a state: a file in `home`, or one in the database. Raises SettingsError for a wrong address."""
     if settings.database is None:

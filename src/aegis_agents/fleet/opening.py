@@ -15,6 +15,7 @@ from aegis_agents.fleet.ticks import Tick
 from aegis_agents.fleet.worker import Worker
 from aegis_agents.hardening.egress import Egress, enforced
 from aegis_agents.hardening.ticks import ticks as hardening_ticks
+from aegis_agents.monitor.honeytokens import plant
 from aegis_agents.monitor.ticks import ticks as monitor_ticks
 from aegis_agents.monitor.watch import Monitor
 from aegis_agents.settings import Settings, load_settings
@@ -50,7 +51,7 @@ def opened(opener: Opener, number: int = 0, *, when_stuck: Callable[[], None] = 
         _ = aegis.context, aegis.graph  # now, and not with the first alert: what is wrong shows before any is taken
         monitor = Monitor(aegis) if aegis.settings.worker.watch else None
         try:
-            yield Worker(aegis, aegis.inbox, ticks=further_ticks(aegis, monitor, egress), when_stuck=when_stuck)
+            yield make_worker(aegis, monitor, egress, when_stuck)
         finally:
             if monitor is not None:
                 monitor.keep()
@@ -66,14 +67,25 @@ def start_logs(settings: Settings) -> None:
         logger.setLevel(logging.INFO)
 
 
-def further_ticks(aegis: Aegis, monitor: Monitor | None, egress: Egress | None) -> tuple[Tick, ...]:
-    """What other rooms want done now and then, by one worker for all: watch the model, the files and the refusals."""
-    found = [Tick(*one) for one in hardening_ticks(aegis.settings, aegis.store, egress, fall_back_kind=FELL_BACK)]
-    if monitor is not None:
-        found += [Tick(*one) for one in monitor_ticks(monitor)]
-        if aegis.telemetry.on:
-            provide_monitor(aegis.telemetry, lambda: monitor.status().gauges())
-    return tuple(found)
+def make_worker(
+    aegis: Aegis, monitor: Monitor | None, egress: Egress | None, when_stuck: Callable[[], None] = lambda: None
+) -> Worker:
+    """A worker that also does what other rooms want done now and then.
+
+    One worker for all watches the model; each looks whether the files that it loaded are still the same, and tells of
+    connections that were refused. Fake secrets are looked for in whatever leaves, whoever watches.
+    """
+    settings = aegis.settings
+    if settings.monitor.honeytokens:
+        plant(aegis.store, settings.home, falls=settings.monitor.fall_back)
+    if monitor is not None and aegis.telemetry.on:
+        provide_monitor(aegis.telemetry, lambda: monitor.status().gauges())
+    return Worker(
+        aegis, aegis.inbox,
+        ticks=[Tick(*one) for one in monitor_ticks(monitor)] if monitor is not None else (),
+        own_ticks=[Tick(*one) for one in hardening_ticks(settings, aegis.store, egress, fall_back_kind=FELL_BACK)],
+        when_stuck=when_stuck,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -84,7 +96,7 @@ def worker_beside(aegis: Aegis) -> Iterator[None]:
         return
     stop = threading.Event()
     monitor = Monitor(aegis) if aegis.settings.worker.watch else None
-    worker = Worker(aegis, aegis.inbox, ticks=further_ticks(aegis, monitor, None))
+    worker = make_worker(aegis, monitor, None)
     thread = threading.Thread(target=_run_beside, args=(worker, stop), name="aegis-worker-beside")
     thread.start()
     try:

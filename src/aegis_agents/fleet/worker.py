@@ -16,7 +16,7 @@ from aegis_agents._version import __version__
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import InputError, StoreError
 from aegis_agents.fleet.holding import Holding
-from aegis_agents.fleet.leading import open_leading
+from aegis_agents.fleet.leading import Everybody, open_leading
 from aegis_agents.fleet.outcomes import fate, reason
 from aegis_agents.fleet.ready import Readiness
 from aegis_agents.fleet.ticks import Tick, Ticks, standing_ticks
@@ -58,7 +58,8 @@ class Report(NamedTuple):
 
 
 class Worker:
-    """Works on an inbox with an Aegis. `ticks` are done now and then besides the standing ones, by one worker of all.
+    """Works on an inbox with an Aegis. `ticks` are done now and then besides the standing ones, by one worker of all;
+    `own_ticks` by each for itself.
 
     `when_stuck` is called, from another thread, when one alert takes longer than `worker.longest_s`; a process of a
     fleet ends itself there. Use one from one thread; `report` may be asked from any.
@@ -71,6 +72,7 @@ class Worker:
         settings: WorkerSettings | None = None,
         ticks: Sequence[Tick] = (),
         *,
+        own_ticks: Sequence[Tick] = (),
         when_stuck: Callable[[], None] = lambda: None,
     ) -> None:
         self._aegis, self._inbox = aegis, inbox
@@ -79,6 +81,7 @@ class Worker:
         # Two workers of one process are two: each lets go of its own.
         self.owner = f"{this_process()}#{secrets.token_hex(3)}"
         self._ticks = Ticks((*standing_ticks(aegis, inbox), *ticks), open_leading(aegis.settings))
+        self._own_ticks = Ticks(own_ticks, Everybody())
         self._ready = Readiness(aegis.settings)
         self._counts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -96,6 +99,7 @@ class Worker:
             try:
                 wait = FIRST_WAIT_S
                 while not stop.is_set():
+                    self._own_ticks.run_due(holding.watched)
                     self._ticks.run_due(holding.watched)
                     if not self._ready():
                         if until_empty:

@@ -89,6 +89,7 @@ class Status(Record):
             "aegis_monitor_canaries_at_seconds": last.at.timestamp() if last else 0.0,
             "aegis_monitor_unreadable": float(self.unreadable),
             "aegis_monitor_probed_groups": float(self.probed),
+            "aegis_monitor_behind_entries": float(self.behind),
             "aegis_monitor_calibration_stake": self.calibration.stake,
         }
         for test in self.drift:

@@ -27,4 +27,6 @@ def load_base() -> Any:
     """The transformers BertModel with the base weights."""
     from transformers import AutoModel
 
-    return AutoModel.from_pretrained(str(base_folder()), local_files_only=True, add_pooling_layer=False)
+    return AutoModel.from_pretrained(
+        str(base_folder()), local_files_only=True, use_safetensors=True, add_pooling_layer=False
+    )
