@@ -69,9 +69,9 @@ class Answering(Recovering):
 
     # answers
 
-    def pending(self) -> list[JournalRow]:
-        """Actions that wait for a person, oldest first."""
-        return self.store.pending()
+    def pending(self, limit: int | None = None) -> list[JournalRow]:
+        """Actions that wait for a person, oldest first: all of them, or the first `limit`."""
+        return self.store.pending(limit)
 
     def approve(self, action_id: str, *, by: str | None = None, reason: str = "", token: Token = None) -> ActionReport:
         """Approve a waiting action; it is done at once unless policy asks for another person.

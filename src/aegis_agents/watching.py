@@ -149,7 +149,7 @@ def _oldest(aegis: Watched) -> float:
     from aegis_agents.ledger.queue import read_waiting
 
     store = aegis.store
-    rows = read_waiting(store, limit=1) if isinstance(store, Database) else store.pending()
+    rows = read_waiting(store, limit=1) if isinstance(store, Database) else store.pending(limit=1)
     return max(0.0, (datetime.now(UTC) - rows[0].created_at).total_seconds()) if rows else 0.0
 
 

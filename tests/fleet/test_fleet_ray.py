@@ -79,10 +79,21 @@ else:
 """
 
 
+@pytest.fixture(scope="module")
+def intruder(two_nodes: RayNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """Somebody with another token, who tries for the 20 s or so that Ray does, beside whatever else is tested."""
+    token = tmp_path_factory.mktemp("intruder") / "token"
+    command = [sys.executable, "-c", WRONG, two_nodes.address, str(token)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as found:
+        yield found
+        found.kill()
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_nodes_workers_and_drivers_die_and_nothing_is_lost_or_done_twice(
-    two_nodes: RayNodes, postgres_url: str, schema: str, tmp_path: Path, intel_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    two_nodes: RayNodes, intruder: subprocess.Popen[str], postgres_url: str, schema: str, tmp_path: Path,
+    intel_folder: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     import ray
 
@@ -134,7 +145,13 @@ def test_nodes_workers_and_drivers_die_and_nothing_is_lost_or_done_twice(
     assert not {h.pid for h in after.values()} & {h.pid for h in before.values()}
 
     monkeypatch.setattr(cluster_module, "__version__", "99.0")  # a driver of the next version
-    assert not any(fleet._is_current(h) for h in after.values())
+    said.clear()
+    newer = Cluster(ray, opener, settings, count=1, say=said.append)
+    newer.start()
+    assert said[0] == "worker-0 is of another version, or has ended: it is replaced"
+    assert said[-1] == "worker-1 is one too many: it is stopped"
+    assert newer._all_names() == ["worker-0"]
+    assert newer.health()["worker-0"].pid not in {h.pid for h in after.values()}  # type: ignore[union-attr]
     fleet.stop()
     assert fleet._all_names() == []
 
@@ -156,13 +173,10 @@ def test_nodes_workers_and_drivers_die_and_nothing_is_lost_or_done_twice(
         assert [path.name for path, text in logs.items() if planted.encode() in text] == []
 
 
-def test_who_has_another_token_is_not_let_in(two_nodes: RayNodes, tmp_path: Path) -> None:
-    wrong = subprocess.run(
-        [sys.executable, "-c", WRONG, two_nodes.address, str(tmp_path / "wrong")],
-        env=os.environ | two_nodes.environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert "it was let in" not in wrong.stdout
-    assert f"Ray at {two_nodes.address} can't be joined" in wrong.stdout, wrong.stderr
+def test_who_has_another_token_is_not_let_in(two_nodes: RayNodes, intruder: subprocess.Popen[str]) -> None:
+    said, errors = intruder.communicate(timeout=180)
+    assert "it was let in" not in said
+    assert f"Ray at {two_nodes.address} can't be joined" in said, errors
 
 
 def test_files_are_of_one_machine(tmp_path: Path, intel_folder: Path) -> None:
@@ -233,3 +247,25 @@ def test_watching_says_what_changed_once_and_stops_all_for_tampering(monkeypatch
     assert stopped == [1]
     assert len(said) == 3
     assert said[-1] == "worker-0 stopped: tampered: LedgerTampered: entry 7; all are stopped"
+
+
+def test_one_that_ended_is_made_anew_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "WATCH_EVERY_S", 0.001)
+    fleet: Any = Cluster.__new__(Cluster)
+    said, made, ended = list[str](), list[str](), list[str]()
+    stop = threading.Event()
+    fleet._say, fleet._seen, fleet._actors, fleet._restarts, fleet._ends = said.append, {}, {}, 2, []
+    fleet._made, fleet._end = made.append, ended.append
+    healths = [Health(7, "n", "1", None, code, "KeyError") for code in (1, 0, 1, 1, 1)]
+    turns = iter(healths)
+
+    def health() -> dict[str, Health | None]:
+        found = next(turns, None)
+        if found is None:
+            stop.set()
+        return {"worker-0": found}
+
+    fleet.health = health
+    assert fleet.watch(stop) == 0
+    assert made == ended == ["worker-0"] * 2  # not the one that was told to stop, nor more than may be
+    assert "worker-0 ended: KeyError" in said

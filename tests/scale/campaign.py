@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -49,10 +49,11 @@ class Campaign:
     """One state on PostgreSQL, `workers` processes, a feeder and a desk; with `nodes`, workers on Ray besides."""
 
     def __init__(
-        self, home: Path, intel: Path, server: Server, load: Load, *, workers: int = 2, nodes: Nodes | None = None
+        self, home: Path, intel: Path, server: Server, load: Load, *, workers: int = 2, nodes: Nodes | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:  # fmt: skip
         home.mkdir(parents=True, exist_ok=True)
-        self._server, self._load, self._nodes, self._pause = server, load, nodes, 0.0
+        self._server, self._load, self._nodes, self._pause, self._say = server, load, nodes, 0.0, say
         self._processes, self._dice = context(), random.Random(load.seed)
         self._life = 0
         self._living: dict[str, Any] = {}
@@ -80,6 +81,7 @@ class Campaign:
                 time.sleep(0.2 + self._dice.random() * 0.8)
                 self._kill(kind)
                 self._start_missing()
+            self._spec.file(roles.CALM).touch()
             self._wait_until_done()
             self._look_at_the_living()
             self._stop()
@@ -166,6 +168,7 @@ class Campaign:
                 self.report.breaches.append(f"a worker that was told to stop ended with {process.exitcode}")
         self.report.kills[kind] += 1
         self._look()
+        self._say(f"{self.report.kills.total()} kills, the last of {kind}; found {dict(self.report.found)}")
 
     def _look(self) -> None:
         """What lies there half done, just after a death."""
@@ -187,6 +190,7 @@ class Campaign:
                     return
                 if counts != last:
                     until, last = time.monotonic() + LONGEST_S, counts
+                    self._say(f"nothing is killed any more: {counts}")
                 self._start_missing()
                 time.sleep(0.1)
             self.report.breaches.append(f"nothing moved for {LONGEST_S:.0f} s: {last}")

@@ -35,9 +35,11 @@ from tests.crash.world import Fuse, World, WorldConnector
 
 T = TypeVar("T")
 STREAM = "campaign"
-BATCH = 16
+BATCH = 8
 HOLD_S = 4.0
 """So long is what a killed worker held its own: then another takes it."""
+CALM = "calm"
+"""A file that tells the feeder that nothing is killed any more: it keeps the last messages for then."""
 NO_ALERT = "{this is no alert"
 
 
@@ -70,7 +72,7 @@ def settings(spec: Spec, machine: int | str) -> Settings:
         home=spec.home / f"machine-{machine}", database=spec.database, database_schema=spec.schema,
         ledger_key=spec.file("ledger.key"), threads=1, lifetimes=LIFETIMES, undo_window=0.00015,
         inbox={"hold_s": HOLD_S, "attempts": 50, "fold_minutes": 0.0},
-        worker={"batch": 4, "idle_s": 0.05, "recover_s": 2.0},
+        worker={"batch": 4, "idle_s": 0.05, "recover_s": 2.0, "watch": False},
     )  # fmt: skip
 
 
@@ -152,6 +154,8 @@ def feed(spec: Spec, load: Load, pause_s: float) -> None:
             while at < len(messages) and wanted(spec):
                 start = max(0, at - 3) if at % 5 == 0 else at  # a stream may bring again what it had brought
                 at = min(start + BATCH, len(messages))
+                while at == len(messages) and wanted(spec) and not spec.file(CALM).exists():
+                    time.sleep(0.05)
                 _put(inbox, messages[start:at], Mark(STREAM, "", str(at)))
                 note(spec, "put", str(at))
                 time.sleep(pause_s)

@@ -30,9 +30,14 @@ def soak(folder: Path, *, incidents: int, kills: int, seed: int, workers: int, n
     with postgres_server.running() as server:
         ray = Nodes(folder / "ray", nodes) if nodes else None
         campaign = Campaign(
-            folder / "home", folder / "intel", server, Load(seed, incidents), workers=workers, nodes=ray
+            folder / "home", folder / "intel", server, Load(seed, incidents), workers=workers, nodes=ray, say=said
         )
         return campaign.run(kills, kinds)
+
+
+def said(text: str) -> None:
+    """One line of what happens, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def told(report: Report) -> str:

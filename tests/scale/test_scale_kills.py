@@ -1,4 +1,4 @@
-"""Three hundred incidents while workers, feeder, desk and database are killed in turn; `python -m tests.scale.soak` does thousands."""
+"""Sixty incidents while workers, feeder, desk and database are killed in turn; `python -m tests.scale.soak` does thousands."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def shown(report: Report, incidents: int) -> None:
 def test_every_kind_of_death_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     Intel.open(tmp_path / "intel", SureModel()).close()
     with postgres_server.running() as server:
-        campaign = Campaign(tmp_path / "home", tmp_path / "intel", server, Load(20261126, 300))
-        report = campaign.run(2 * len(KINDS), KINDS)
-    shown(report, 300)
+        campaign = Campaign(tmp_path / "home", tmp_path / "intel", server, Load(20261126, 60))
+        report = campaign.run(len(KINDS), KINDS)
+    shown(report, 60)
     assert set(report.kills) == set(KINDS)
     assert report.counts["dead letters"] > 0
 

@@ -16,7 +16,7 @@ from aegis_agents._version import __version__
 from aegis_agents.errors import SettingsError
 from aegis_agents.fleet.actor import Expected, FleetActor, Health, state_of
 from aegis_agents.fleet.opening import Opener
-from aegis_agents.fleet.processes import FATAL
+from aegis_agents.fleet.processes import FATAL, WINDOW_S
 from aegis_agents.fleet.ray_setup import LOCAL, RayGone, lets_anybody_in
 from aegis_agents.settings import Settings
 
@@ -57,6 +57,7 @@ class Cluster:
         self._names = [f"{_PREFIX}{n}" for n in range(count or max(1, int(ray.cluster_resources().get("CPU", 1))))]
         self._actors: dict[str, Any] = {}
         self._seen: dict[str, str] = {}
+        self._restarts, self._ends = settings.worker.restarts, list[float]()
 
     def start(self) -> None:
         """See that every worker is there and of this version; one of another is stopped, then replaced, one by one."""
@@ -67,12 +68,12 @@ class Cluster:
                 continue
             if actor is not None:
                 self._say(f"{name} is of another version, or has ended: it is replaced")
-                self._end(actor)
+                self._end(name)
             self._actors[name] = self._made(name)
             self._await_opened(name)
         for name in self._left_over():
             self._say(f"{name} is one too many: it is stopped")
-            self._end(self._ray.get_actor(name))
+            self._end(name)
 
     def watch(self, stop: threading.Event) -> int:
         """Say what changes until `stop` is set: 0, or the exit code of a worker that starting again can't mend.
@@ -86,7 +87,18 @@ class Cluster:
                     self._say(f"{name} stopped: {health.why}; all are stopped")
                     self.stop()
                     return health.code
+                if health is not None and health.code:
+                    self._mend(name)
         return 0
+
+    def _mend(self, name: str) -> None:
+        """Another in the place of one that ended by itself, unless `worker.restarts` did within five minutes."""
+        now = time.monotonic()
+        self._ends = [at for at in self._ends if at > now - WINDOW_S]
+        if len(self._ends) < self._restarts:
+            self._ends.append(now)
+            self._end(name)
+            self._actors[name] = self._made(name)
 
     def health(self) -> dict[str, Health | None]:
         """How each is; None for one that does not answer, since Ray is making it anew. Raises RayGone."""
@@ -135,8 +147,10 @@ class Cluster:
         errors = self._ray.exceptions
         try:
             found: Health = self._ray.get(actor.health.remote(), timeout=_ANSWER_S)
-        except errors.ActorDiedError:  # for good: Ray makes those anew that die at work, not those it can't make
-            return Health(0, "", "", None, 1, "Ray could not make it; Ray's log on its machine says why")
+        except errors.ActorDiedError as error:
+            if not error.actor_init_failed:
+                return None
+            return Health(0, "", "", None, 1, "Ray can't make it; Ray's log on its machine says why")
         except (errors.RayActorError, errors.ActorUnavailableError, errors.GetTimeoutError):
             return None
         except (errors.RaySystemError, ConnectionError) as error:
@@ -146,14 +160,20 @@ class Cluster:
     def _is_current(self, health: Health | None) -> bool:
         return health is not None and health.version == __version__ and health.code is None
 
-    def _end(self, actor: Any) -> None:
-        """Stop one as gently as it lets itself, and remove it."""
+    def _end(self, name: str) -> None:
+        """Stop one as gently as it lets itself, and remove it; its name is free then."""
         errors = self._ray.exceptions
+        actor = self._found(name)
+        if actor is None:
+            return
         try:
             self._ray.get(actor.stop.remote(STOP_S), timeout=STOP_S + _ANSWER_S)
         except errors.RayError:  # dead or away: it holds nothing that others don't take
             pass
         self._ray.kill(actor)
+        until = time.monotonic() + _ANSWER_S
+        while self._found(name) is not None and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _left_over(self) -> list[str]:
         return [name for name in self._all_names() if name not in self._names]

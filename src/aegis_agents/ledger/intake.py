@@ -108,14 +108,13 @@ class IntakeTable(PrincipalTable):
         The first call of a process compares all of them, a later one those that anything was written about since:
         each change of a case or of the journal has its ledger entry, whoever made it and whatever its clock said.
         """
-        with self._lock:  # so that none of our own transactions is half done
+        with self._lock:
             before, now = self._compared, self._end()
             if before is None or not self._still_holds(before.end):
                 late = self._late()
             else:
                 late = self._late_of(sorted(before.late | self._written_about(before.end.seq, now.seq)))
-            if not self._depth:  # what is not committed may be taken back
-                self._compared = _Compared(now, frozenset(late))
+            self._compared = _Compared(now, frozenset(late))
             return late
 
     def _late(self) -> list[str]:
@@ -156,7 +155,11 @@ class IntakeTable(PrincipalTable):
         return _End(0, "") if row is None else _End(int(row["count"]), row["head"])
 
     def _still_holds(self, end: _End) -> bool:
-        """Whether the ledger goes on from there: one that was set back beneath us is looked through again."""
+        """Whether the ledger goes on from there.
+
+        It does not where it was set back beneath us, nor where our own transaction was that far and was taken back:
+        the hash is of entries that are not there.
+        """
         row = self._row("SELECT hash FROM ledger_entries WHERE seq = ?", (end.seq,))
         return row is not None and row["hash"] == end.hash
 

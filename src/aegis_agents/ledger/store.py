@@ -169,8 +169,8 @@ class Store(Protocol):
         """All actions of an incident, in the order they were decided."""
         ...
 
-    def pending(self) -> list[JournalRow]:
-        """What waits for a person, oldest first."""
+    def pending(self, limit: int | None = None) -> list[JournalRow]:
+        """What waits for a person, oldest first: all of it, or the first `limit`."""
         ...
 
     def ready(self) -> list[JournalRow]:

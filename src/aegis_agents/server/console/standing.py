@@ -11,6 +11,7 @@ from starlette.responses import Response
 from aegis_agents._version import __version__
 from aegis_agents.gate.killswitch import engaged
 from aegis_agents.intel.feeds.state import STATES, FeedStates
+from aegis_agents.ledger.queue import count_waiting
 from aegis_agents.server.console.page_route import Page
 from aegis_agents.server.console.visit import Visit, visit_of
 
@@ -52,13 +53,13 @@ async def health(visit: Here) -> Response:
     parts, aegis = visit.parts, visit.parts.aegis
 
     def look() -> dict[str, Any]:
-        waiting = aegis.pending()
+        first = aegis.pending(limit=1)
         settings = aegis.settings
         ready = "stopping" if parts.stopping else "ready" if parts.ready else "starting"
         return {
             "ready": ready, "version": __version__, "mode": settings.mode, "ceiling": settings.autonomy, "earn": settings.earn,
             "kill_file": str(settings.kill_switch_file or ""), "engaged": engaged(settings.kill_switch_file),
-            "waiting": len(waiting), "oldest": min((row.created_at for row in waiting), default=None),
+            "waiting": count_waiting(parts.database), "oldest": first[0].created_at if first else None,
             "inside": parts.workroom.inside, "entries": parts.served.newest(), "origin": parts.served.origin(),
             "timers": len(aegis.timers()), "store": _STORES.get(type(aegis.store).__name__, type(aegis.store).__name__),
             "versions": aegis.context.versions, "intents": aegis.store.open_intents(),
