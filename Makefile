@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 .DEFAULT_GOAL := help
 KILLS ?= 500
-.PHONY: help demo docs test test-model check sbom audit soak bench eval bakeoff train llm lock clean
+.PHONY: help demo docs test test-model check sbom audit soak soak-scale bench eval bakeoff train llm lock clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Aegis needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
@@ -68,6 +68,9 @@ docs: $(VENV)/.dev  ## build the documentation site into build/site
 
 soak: $(VENV)/.dev  ## kill processes at work KILLS (500) times, over SQLite and PostgreSQL, and count what breaks
 	@$(BIN)/python -m tests.crash.soak --kills $(KILLS)
+
+soak-scale: $(VENV)/.dev  ## the same with workers, Ray nodes and a database on PostgreSQL (docs/capacity.md)
+	@$(BIN)/python -m tests.scale.soak --incidents 1000 --kills 40
 
 bench: $(VENV)/.dev  ## measure speed and memory (evals/reports/bench.md)
 	@$(BIN)/python -m evals.bench

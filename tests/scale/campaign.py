@@ -71,7 +71,8 @@ class Campaign:
         """Kill that often, each kind as often as every other; let everything finish; check."""
         began = time.monotonic()
         # The stream is to last about as long as the killing, so that the feeder too dies at work.
-        self._pause = min(2.0, kills * 2.0 * roles.BATCH / len(self._load.messages()))
+        lasts = kills * (7.0 if self._nodes else 2.0)
+        self._pause = min(4.0, lasts * roles.BATCH / len(self._load.messages()))
         try:
             if self._nodes:
                 self._nodes.start(self._spec)
@@ -79,6 +80,7 @@ class Campaign:
             self._wait_ready()
             for kind in itertools.islice(self._in_turn(kinds), kills):
                 time.sleep(0.2 + self._dice.random() * 0.8)
+                self._wait_busy()
                 self._kill(kind)
                 self._start_missing()
             self._spec.file(roles.CALM).touch()
@@ -141,6 +143,15 @@ class Campaign:
             if process.exitcode is not None:
                 return
             time.sleep(0.02)
+
+    def _wait_busy(self) -> None:
+        """Until somebody is at work, for a while: what dies idle shows little."""
+        until, inbox = time.monotonic() + 5, open_inbox(roles.settings(self._spec, "parent"))
+        try:
+            while time.monotonic() < until and not inbox.counts().held:
+                time.sleep(0.02)
+        finally:
+            inbox.close()
 
     def _errors(self) -> str:
         file = self._spec.file("errors")

@@ -27,7 +27,7 @@ def shown(report: Report, incidents: int) -> None:
     # Enough happened, and enough of it was cut off in the middle, for that to mean something.
     assert report.counts["copies folded"] > 0
     assert report.counts["effective calls"] > incidents / 2
-    assert report.counts["actions awaiting"] > 0
+    assert report.found["waiting for a person"] > 0
     assert report.counts["entries action.answered"] > 0
     assert report.found["not decided"] + report.found["intent"] + report.found["undoing"] > 0
 
