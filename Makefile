@@ -48,7 +48,7 @@ test: $(VENV)/.dev  ## run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-model: $(VENV)/.train  ## run the tests that train, quantise or load a language model (installs torch)
-	@$(BIN)/python -m pytest tests/training tests/model tests/evaluation tests/cli/test_cli_model.py tests/graph/test_endpoint.py tests/evals/test_retrieval.py
+	@$(BIN)/python -m pytest tests/training tests/model tests/evaluation tests/cli/test_cli_model.py tests/graph/test_endpoint.py tests/evals/test_retrieval.py tests/hardening/test_secrets_leak.py tests/hardening/test_no_pickle.py
 
 check: $(VENV)/.dev  ## lint, format, types, import layers, LangGraph configuration
 	@$(BIN)/ruff check .
