@@ -27,9 +27,10 @@ def shown(report: Report, incidents: int) -> None:
     # Enough happened, and enough of it was cut off in the middle, for that to mean something.
     assert report.counts["copies folded"] > 0
     assert report.counts["effective calls"] > incidents / 2
-    assert report.found["waiting for a person"] > 0
-    assert report.counts["entries action.answered"] > 0
-    assert report.found["not decided"] + report.found["intent"] + report.found["undoing"] > 0
+    assert report.counts["entries action.answered"] > 0, "people answered while it went on"
+    assert sum(report.found.values()) > 0, (
+        "each death is followed by a look; which half it finds is the machine's doing"
+    )
 
 
 def test_every_kind_of_death_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
