@@ -32,13 +32,15 @@ from aegis_agents.settings import Settings, only
 from evals.bench.alerts import stream
 
 REPORTS = Path(__file__).parents[1] / "reports"
+LONGEST_S = 300.0
+"""Longest wait for what was put in: a worker that could not open would be waited for without end."""
 
 
 def settings_of(home: Path, database: str | None, schema: str, threads: int = 1) -> Settings:
     """The settings of one arrangement."""
     secret = SecretStr(database) if database else None
-    worker = {"threads": threads, "idle_s": 0.05, "recover_s": 3600}
-    return only(home=home, database=secret, database_schema=schema, worker=worker)
+    worker = {"threads": threads, "idle_s": 0.05, "recover_s": 3600, "watch": False}
+    return only(home=home, database=secret, database_schema=schema, worker=worker, inbox={"fold_minutes": 0.0})
 
 
 def open_one(home: Path, database: str | None, schema: str, threads: int = 1) -> Aegis:
@@ -46,14 +48,20 @@ def open_one(home: Path, database: str | None, schema: str, threads: int = 1) ->
     return Aegis(settings=for_worker(settings_of(home, database, schema, threads)))
 
 
-def _put(inbox: Inbox, numbers: range) -> None:
+def _put(inbox: Inbox, numbers: range) -> int:
+    """Put alerts in; answers how many incidents they are: exact copies are folded whatever the settings."""
+    new = 0
     for at in range(numbers.start, numbers.stop, 100):
         part = range(at, min(at + 100, numbers.stop))
-        inbox.put([Message("bench", json.dumps(stream(n)), str(n)) for n in part])
+        new += inbox.put([Message("bench", json.dumps(stream(n)), str(n)) for n in part]).new
+    return new
 
 
 def _until_done(inbox: Inbox, many: int) -> None:
+    until = time.monotonic() + LONGEST_S
     while inbox.counts().done < many:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{inbox.counts()} after {LONGEST_S:g} s, where {many} were to be done")
         time.sleep(0.02)
 
 
@@ -97,14 +105,14 @@ def one(kind: str, count: int, database: str | None, alerts: int, threads: int, 
         around = _processes(opener, count) if kind == "processes" else _actors(opener, count, settings)
         with around:
             warm = 40 * count
-            _put(inbox, range(warm))
-            _until_done(inbox, warm)
+            met = _put(inbox, range(warm))
+            _until_done(inbox, met)
             begun = time.perf_counter()
-            _put(inbox, range(warm, warm + alerts))
-            _until_done(inbox, warm + alerts)
+            new = _put(inbox, range(warm, warm + alerts))
+            _until_done(inbox, met + new)
             taken = time.perf_counter() - begun
         inbox.close()
-        return alerts / taken
+        return new / taken
 
 
 @contextmanager

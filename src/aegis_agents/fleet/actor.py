@@ -83,8 +83,8 @@ class FleetActor:
     def _run(self) -> None:
         try:
             self._ended = work_until(self._stop, self._checked, False, self._begun, self._number)
-        except Exception as error:
-            self._ended = (1, type(error).__name__)  # its words may be of an alert
+        except Exception as error:  # told by its name alone, since its words may be of an alert, and raised
+            self._ended = (1, type(error).__name__)
             raise
 
     def _begun(self, worker: Worker) -> None:

@@ -47,7 +47,7 @@ def opened(opener: Opener, number: int = 0, *, when_stuck: Callable[[], None] = 
     Raises whatever opening raises: SettingsError, StoreError, ModelError ...
     """
     with opener() as aegis, enforced(aegis.settings) as egress, observed(aegis, number):
-        start_logs(aegis.settings)
+        start_logs()
         _ = aegis.context, aegis.graph  # now, and not with the first alert: what is wrong shows before any is taken
         monitor = Monitor(aegis) if aegis.settings.worker.watch else None
         try:
@@ -57,7 +57,7 @@ def opened(opener: Opener, number: int = 0, *, when_stuck: Callable[[], None] = 
                 monitor.keep()
 
 
-def start_logs(settings: Settings) -> None:
+def start_logs() -> None:
     """Say on standard error what workers do, if nobody has set up logging in this process and settings don't either."""
     logger = logging.getLogger("aegis_agents")
     if not logger.handlers and not logging.getLogger().handlers:
