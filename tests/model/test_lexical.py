@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from aegis_agents.model import FastModel
-from aegis_agents.model.lexical import Lexical, features
+from aegis_agents.model import FastModel, fast
+from aegis_agents.model.lexical import Counted, Lexical, count, features
 from aegis_agents.sources import parse
 
 
@@ -50,9 +51,15 @@ ALERT: dict[str, Any] = {
 def test_the_model_adds_it_and_masking_takes_it_away(monkeypatch: pytest.MonkeyPatch) -> None:
     model, incident = FastModel(threads=1), parse(ALERT)
     seen: list[list[str]] = []
-    monkeypatch.setattr(model._lexical, "attack_odds", lambda texts: seen.append(list(texts)) or 0.0)
+
+    def counted(texts: Iterable[str]) -> Counted:
+        seen.append(list(texts))
+        return count(seen[-1])
+
+    monkeypatch.setattr(fast, "count", counted)
+    monkeypatch.setattr(model._lexical, "odds", lambda said: 0.0)
     without = model.assess(incident)
-    monkeypatch.setattr(model._lexical, "attack_odds", lambda texts: seen.append(list(texts)) or 1.5)
+    monkeypatch.setattr(model._lexical, "odds", lambda said: 1.5)
     attack = model.assess(incident)
     assert attack.probabilities["true_positive"] > without.probabilities["true_positive"]
     assert attack.probabilities["false_positive"] < without.probabilities["false_positive"]

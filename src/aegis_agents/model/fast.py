@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from aegis_agents.model.calibration import Calibration
 from aegis_agents.model.encoder import WIDTH, Encoder, Vectors
 from aegis_agents.model.files import read_weights
-from aegis_agents.model.lexical import Lexical
+from aegis_agents.model.lexical import Lexical, count
+from aegis_agents.model.naming import Naming
 from aegis_agents.model.sessions import open_session
 from aegis_agents.model.text import Piece, read
 from aegis_agents.records import SEVERITIES, Assessment, FactWeight, Incident, TechniqueScore
@@ -93,9 +93,7 @@ class FastModel:
         self._calibration = Calibration(**json.loads(files.contents["calibration.json"]))
         self._bound = None if tolerated_error is None else self._calibration.bound(tolerated_error)
         self._lexical = Lexical(files.contents["lexical.npz"])
-        with np.load(io.BytesIO(files.contents["techniques.npz"]), allow_pickle=False) as table:
-            self._technique_ids = [str(t) for t in table["ids"]]
-            self._technique_vectors = table["vectors"].astype(np.float32)
+        self._naming = Naming(files.contents["techniques.npz"])
 
     @property
     def version(self) -> str:
@@ -108,7 +106,7 @@ class FastModel:
 
     def techniques(self) -> tuple[list[str], Vectors]:
         """The ATT&CK ids that it knows, and their unit vectors."""
-        return list(self._technique_ids), self._technique_vectors
+        return list(self._naming.ids), self._naming.vectors
 
     def embed_incident(self, incident: Incident) -> Vectors:
         """The direction of what the incident says, shape (384,), for finding similar ones.
@@ -169,25 +167,26 @@ class FastModel:
     def _judge(self, batch: list[_Input]) -> list[Assessment]:
         verdict, severity, technique, stance = self._head.run(None, _head_input(batch))
         weights = _weigh(stance)
-        odds = np.array([self._lexical.attack_odds(p.value for p in item.pieces) for item in batch], np.float32)
+        said = [count(p.value for p in item.pieces) for item in batch]
+        odds = np.array([self._lexical.odds(counted) for counted in said], np.float32)
         verdict = verdict + np.outer(odds, _ODDS_TO_LOGITS)
-        closeness = technique @ self._technique_vectors.T
+        likeness = self._naming.likeness(technique, said)
         return [
-            self._answer(item, verdict[row], severity[row], weights[row], closeness[row])
+            self._answer(item, verdict[row], severity[row], weights[row], likeness[row])
             for row, item in enumerate(batch)
         ]
 
     def _answer(
         self, item: _Input, verdict: NDArray[np.float32], severity: NDArray[np.float32],
-        weights: NDArray[np.float64], closeness: NDArray[np.float32],
+        weights: NDArray[np.float64], likeness: NDArray[np.float32],
     ) -> Assessment:  # fmt: skip
         decided = self._calibration.decide(verdict, self._bound)
         by_fact: dict[str, float] = {}
         for piece, weight in zip(item.pieces, weights, strict=False):  # weights are padded to the batch
             if abs(weight) >= abs(by_fact.get(piece.fact, 0.0)):
                 by_fact[piece.fact] = float(weight)
-        top = np.argpartition(-closeness, _TOP_TECHNIQUES)[:_TOP_TECHNIQUES]
-        top = top[np.argsort(-closeness[top])]
+        top = np.argpartition(-likeness, _TOP_TECHNIQUES)[:_TOP_TECHNIQUES]
+        top = top[np.argsort(-likeness[top])]
         return Assessment(
             verdict=decided.verdict,
             confidence=decided.probabilities[decided.verdict],
@@ -195,7 +194,7 @@ class FastModel:
             severity=SEVERITIES[int(severity.argmax())],
             weights=tuple(FactWeight(fact=f, weight=round(w, 4)) for f, w in by_fact.items()),
             techniques=tuple(
-                TechniqueScore(technique=self._technique_ids[i], score=round(float(np.clip(closeness[i], 0, 1)), 4))
+                TechniqueScore(technique=self._naming.ids[i], score=round(float(np.clip(likeness[i], 0, 1)), 4))
                 for i in top
             ),
             model=self._version,

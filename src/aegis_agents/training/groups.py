@@ -134,7 +134,7 @@ def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, l
     return found | ({"real": real} if real else {})
 
 
-def _parts(group: Group, size: int = 10) -> list[Group]:
+def _parts(group: Group, size: int = 13) -> list[Group]:
     return [group[i : i + size] for i in range(0, len(group), size)]
 
 
@@ -149,7 +149,7 @@ def _mixed(group: Group) -> Group:
     return found
 
 
-SHARES = {"situations": 0.56, "dials": 0.24, "written": 0.03, "coherent": 0.04, "families": 0.08, "real": 0.05}
+SHARES = {"situations": 0.68, "dials": 0.12, "written": 0.03, "coherent": 0.04, "families": 0.08, "real": 0.05}
 """How much of the training each kind gets: situations are the nearest to what comes, the others keep it broad."""
 
 

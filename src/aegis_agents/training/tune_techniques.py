@@ -1,8 +1,9 @@
-"""Teaches the layer that names techniques anew, all else as it is: `python -m aegis_agents.training.tune_techniques WEIGHTS`.
+"""Teaches how techniques are named, all else as it is: `python -m aegis_agents.training.tune_techniques WEIGHTS`.
 
 For the maintainer, after the second stage: every fact is encoded once, by the encoder that ships,
-so this takes minutes. The step that ranks develop alerts' techniques best is kept. Verdicts do
-not change, nor do thresholds.
+so this takes minutes. Taught together: the head's technique layer, a vector and a bias for each
+technique (which start at ATT&CK's text and are held to it), and what words say. The step that names
+develop alerts' techniques best is kept. Verdicts do not change, nor do thresholds.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import argparse
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aegis_agents.intel.crosswalk import base_technique
@@ -27,30 +29,48 @@ from aegis_agents.model.files import read_weights
 from aegis_agents.training import export
 from aegis_agents.training.alerts.dials import dial_groups
 from aegis_agents.training.alerts.situations import situation_groups
+from aegis_agents.training.corpus import Example
 from aegis_agents.training.groups import Told, tell
+from aegis_agents.training.lexical import words_of
 from aegis_agents.training.losses import collate
 from aegis_agents.training.manifest import write_manifest
 from aegis_agents.training.network import EvidenceHead
 from aegis_agents.training.parts import Part
-from aegis_agents.training.tune_alerts import Anchor
 
-STEPS, BATCH, RATE, LOOK_EVERY = 3000, 128, 1e-3, 250
+STEPS, BATCH, RATE, LOOK_EVERY = 2000, 128, 1e-3, 250
 VARIANTS = 2
+SHARPNESS = 20.0
+MOST_WORDS, RANK = 22_000, 64
+HELD, HELD_BIAS = 1.0, 0.02
+"""How strongly a technique is held to ATT&CK's text, and its bias to none."""
+INPUT_DROPOUT, WORD_DROPOUT = 0.2, 0.6
 
 
-def _attacks(part: Part) -> list[Told]:
+class Attack(NamedTuple):
+    """An attack as the network reads it, and the hashes of its words."""
+
+    told: Told
+    words: list[int]
+
+
+def _attacks(part: Part) -> list[Attack]:
     """Some attack variants of each situation and board."""
     groups = (*situation_groups(part), *dial_groups(part))
-    return [t for group in groups for t in [tell(e) for e in group if e.verdict == "true_positive"][:VARIANTS]]
+    return [as_attack(e) for group in groups for e in [e for e in group if e.verdict == "true_positive"][:VARIANTS]]
 
 
-def _inputs(head: EvidenceHead, encoder: Encoder, alerts: Sequence[Told]) -> Tensor:
+def as_attack(example: Example) -> Attack:
+    """An alert as this module reads it."""
+    return Attack(tell(example), words_of(example))
+
+
+def _inputs(head: EvidenceHead, encoder: Encoder, alerts: Sequence[Attack]) -> Tensor:
     """What the layer reads of each alert, (n, HEAD_WIDTH + WIDTH)."""
     seen: list[Tensor] = []
     hook = head.technique.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
     with torch.no_grad():
         for start in range(0, len(alerts), 32):
-            batch = collate([[told] for told in alerts[start : start + 32]])
+            batch = collate([[attack.told] for attack in alerts[start : start + 32]])
             vectors = torch.from_numpy(encoder.encode(batch.texts))
             mask = (batch.rows >= 0).float()
             head(vectors[batch.rows.clamp_min(0)] * mask[:, :, None], batch.trust, mask)
@@ -58,19 +78,94 @@ def _inputs(head: EvidenceHead, encoder: Encoder, alerts: Sequence[Told]) -> Ten
     return torch.cat(seen)
 
 
-def _query(layer: torch.nn.Linear, given: Tensor, width: int) -> Tensor:
+def _query(layer: nn.Linear, given: Tensor, width: int) -> Tensor:
     return F.normalize(given[:, -width:] + layer(given), dim=-1)
 
 
-def _hits(closeness: Tensor, ids: Sequence[str], alerts: Sequence[Told]) -> float:
-    """Share of alerts with a right technique among the first three, at base level."""
-    top = closeness.topk(3).indices.tolist()
-    said = [{base_technique(ids[i]) for i in row} for row in top]
-    return float(np.mean([bool(s & set(map(base_technique, a.techniques))) for s, a in zip(said, alerts, strict=True)]))
+class Taught(nn.Module):
+    """What `model.naming.Naming` computes, in a form that learns: see there."""
+
+    def __init__(self, layer: nn.Linear, vectors: Tensor, words: int) -> None:
+        super().__init__()
+        self.layer, self.vectors = layer, vectors
+        self.moved = nn.Parameter(torch.zeros_like(vectors))
+        self.bias = nn.Parameter(torch.zeros(len(vectors)))
+        self.rows = nn.EmbeddingBag(max(1, words), RANK, mode="sum")
+        self.into = nn.Linear(RANK, vectors.shape[1], bias=False)
+        for weight in (self.rows.weight, self.into.weight):
+            nn.init.normal_(weight, std=0.05)
+
+    def classes(self) -> Tensor:
+        """One unit vector a technique."""
+        return F.normalize(self.vectors + self.moved, dim=-1)
+
+    def forward(self, given: Tensor, words: Any, dropout: float = 0.0) -> Tensor:
+        """Likeness (B, n) from the layer's inputs and a sparse (B, words) matrix of TF-IDF shares."""
+        shares = torch.from_numpy(words.data.astype(np.float32))
+        shares = F.dropout(shares, dropout)
+        said = self.rows(
+            torch.from_numpy(words.indices.astype(np.int64)), torch.from_numpy(words.indptr[:-1].astype(np.int64)),
+            per_sample_weights=shares,
+        )  # fmt: skip
+        queries = F.normalize(_query(self.layer, given, self.vectors.shape[1]) + self.into(said), dim=-1)
+        return queries @ self.classes().T + self.bias
+
+    def loss(self, likeness: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy over all techniques, an alert's own ones sharing the target, and what holds techniques in place."""
+        held = HELD * self.moved.square().sum() / len(self.moved) + HELD_BIAS * self.bias.square().sum()
+        return F.cross_entropy(likeness * SHARPNESS, target) + held
+
+
+def _hits(likeness: Tensor, ids: Sequence[str], alerts: Sequence[Attack]) -> float:
+    """Mean F1 of the first three techniques of different base against the known ones, at base level."""
+    found = []
+    for row, attack in zip(likeness.topk(10).indices.tolist(), alerts, strict=True):
+        said = set(list(dict.fromkeys(base_technique(ids[i]) for i in row))[:3])
+        wanted = set(map(base_technique, attack.told.techniques))
+        found.append(2 * len(said & wanted) / (len(said) + len(wanted)))
+    return float(np.mean(found))
+
+
+def _targets(alerts: Sequence[Attack], at: dict[str, int]) -> Tensor:
+    target = torch.zeros(len(alerts), len(at))
+    for row, attack in enumerate(alerts):
+        known = [at[t] for t in attack.told.techniques if t in at]
+        target[row, known] = 1.0 / len(known)
+    return target
+
+
+def _fit(
+    taught: Taught, given: Tensor, words: Any, target: Tensor, judge: Callable[[], float], console: Console
+) -> float:
+    """Teach from the layer's inputs, the words and the targets of all attacks; leaves the step that `judge` found best."""
+    nn.init.zeros_(taught.layer.weight)
+    nn.init.zeros_(taught.layer.bias)
+    slow: dict[str, Any] = {"params": [taught.moved], "lr": 0.3 * RATE}
+    layer: dict[str, Any] = {"params": list(taught.layer.parameters()), "weight_decay": 0.02}
+    said: dict[str, Any] = {"params": [*taught.rows.parameters(), *taught.into.parameters()], "lr": 2 * RATE, "weight_decay": 0.02}  # fmt: skip
+    optimiser = torch.optim.AdamW([layer, said, slow, {"params": [taught.bias]}], lr=RATE, weight_decay=0.0)
+    best, state = float("-inf"), taught.state_dict()
+    for step in range(STEPS):
+        rows = torch.randint(len(given), (BATCH,))
+        likeness = taught(F.dropout(given[rows], INPUT_DROPOUT), words[rows.numpy()], WORD_DROPOUT)
+        loss = taught.loss(likeness, target[rows])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+        optimiser.step()
+        if (step + 1) % LOOK_EVERY == 0:
+            with torch.no_grad():
+                found = judge()
+            console.print(f"techniques {step + 1}/{STEPS} loss {loss.item():.3f} develop F1 {found:.3f}")
+            if found > best:
+                best, state = found, {k: v.clone() for k, v in taught.state_dict().items()}
+    taught.load_state_dict(state)
+    return best
 
 
 def tune_techniques(weights: Path, console: Console | None = None) -> str:
-    """Tune the layer of the model in `weights`, write it there; returns the manifest's SHA-256."""
+    """Tune the layer of the model in `weights` and the table beside it, write both; returns the manifest's SHA-256."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     console = console or Console(stderr=True)
     torch.manual_seed(7)
     files = read_weights(weights, manifest_sha256=hashlib.sha256((weights / "manifest.json").read_bytes()).hexdigest())
@@ -78,39 +173,37 @@ def tune_techniques(weights: Path, console: Console | None = None) -> str:
     head = EvidenceHead(0.0).eval()
     head.load_state_dict(load_file(weights / "head.safetensors"))
     with np.load(io.BytesIO(files.contents["techniques.npz"]), allow_pickle=False) as table:
-        ids, vectors = [str(t) for t in table["ids"]], torch.from_numpy(table["vectors"].astype(np.float32))
-    at, width = {t: i for i, t in enumerate(ids)}, vectors.shape[1]
-    train = [t for t in _attacks("train") if set(t.techniques) & set(at)]
-    develop = [t for t in _attacks("develop") if set(t.techniques) & set(at)]
+        ids, texts = [str(t) for t in table["ids"]], table["vectors"]
+    at, vectors = {t: i for i, t in enumerate(ids)}, torch.from_numpy(texts.astype(np.float32))
+    train = [a for a in _attacks("train") if set(a.told.techniques) & set(at)]
+    develop = [a for a in _attacks("develop") if set(a.told.techniques) & set(at)]
     given, unseen = _inputs(head, encoder, train), _inputs(head, encoder, develop)
-    anchor = Anchor({t: t for t in ids}, (), lambda wanted: vectors[[at[t] for t in wanted]])
-    layer = head.technique
-    best = _hits(_query(layer, unseen, width) @ vectors.T, ids, develop)
-    state = {k: v.clone() for k, v in layer.state_dict().items()}  # what stays if no step ranks better
-    console.print(f"{len(train)} attacks, a right technique of {len(develop)} develop alerts before: {best:.3f}")
-    torch.nn.init.zeros_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
-    optimiser = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=0.02)
-    for step in range(STEPS):
-        rows = torch.randint(len(train), (BATCH,))
-        noisy = F.dropout(given[rows], 0.2)
-        loss = anchor.technique_loss(_query(layer, noisy, width), [train[i].techniques for i in rows.tolist()])
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-        optimiser.step()
-        if (step + 1) % LOOK_EVERY == 0:
-            with torch.no_grad():
-                found = _hits(_query(layer, unseen, width) @ vectors.T, ids, develop)
-            console.print(f"techniques {step + 1}/{STEPS} loss {loss.item():.3f} develop {found:.3f}")
-            if found > best:
-                best, state = found, {k: v.clone() for k, v in layer.state_dict().items()}
-    layer.load_state_dict(state)
+    counted = TfidfVectorizer(analyzer=lambda a: a.words, sublinear_tf=True, min_df=3, max_features=MOST_WORDS)
+    words, theirs, target = counted.fit_transform(train), counted.transform(develop), _targets(train, at)
+    with torch.no_grad():
+        before = _hits(_query(head.technique, unseen, vectors.shape[1]) @ vectors.T, ids, develop)
+    console.print(
+        f"{len(train)} attacks; F1 of {len(develop)} develop alerts, by likeness to the texts alone: {before:.3f}"
+    )
+    taught = Taught(head.technique, vectors, len(counted.idf_))
+    best = _fit(taught, given, words, target, lambda: _hits(taught(unseen, theirs), ids, develop), console)
     export.export_head(head, weights / "head.onnx")
-    manifest = json.loads((weights / "manifest.json").read_text("utf-8"))
-    about = manifest["about"] | {
-        "technique layer": {"steps": STEPS, "develop, a right one among three": round(best, 4)}
-    }
-    return write_manifest(weights, manifest["name"], about)
+    _write_table(weights / "techniques.npz", ids, texts, taught, counted)
+    about = json.loads((weights / "manifest.json").read_text("utf-8"))
+    said = {"steps": STEPS, "F1 on develop": round(best, 4), "by the texts alone": round(before, 4)}
+    return write_manifest(weights, about["name"], about["about"] | {"techniques": said})
+
+
+def _write_table(file: Path, ids: list[str], texts: Any, taught: Taught, counted: Any) -> None:
+    hashes = np.array(counted.get_feature_names_out(), np.uint32)
+    order = np.argsort(hashes)
+    half = {k: v.numpy().astype(np.float16) for k, v in taught.state_dict().items() if k != "vectors"}
+    with torch.no_grad(), file.open("wb") as out:
+        np.savez(
+            out, ids=np.array(ids), vectors=texts, classes=taught.classes().numpy().astype(np.float16), bias=half["bias"],
+            hashes=hashes[order], idf=counted.idf_[order].astype(np.float16), rows=half["rows.weight"][order],
+            into=half["into.weight"].T,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
