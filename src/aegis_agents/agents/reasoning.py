@@ -15,7 +15,7 @@ from aegis_agents.intel.crosswalk import base_technique
 from aegis_agents.records import Assessment, Conclusion
 from aegis_agents.state import IncidentState
 
-TECHNIQUE_GAP = 0.08
+TECHNIQUE_GAP = 0.1
 """A further technique is named if it is nearly as likely as the first: this much less likeness at most."""
 MAX_TECHNIQUES = 3
 UNSURE = 0.5
