@@ -19,7 +19,7 @@ from aegis_agents.training.prepare.dataset import LabelledAlert, read_dataset, r
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
 from aegis_agents.training.tune_facts import tune_facts
 
-NAME = "aegis-encoder-v2"
+NAME = "aegis-encoder-v3"
 RANGE_TEXTS = 400
 """Facts to measure the quantised encoder's activation ranges on."""
 
