@@ -32,8 +32,8 @@ def test_the_shipped_settings_hold(tmp_path: Path) -> None:
     assert "turned by the text" not in found[0].detail  # it is seen for what it is until a text is planted
 
 
-def test_closing_alone_at_any_confidence_is_seen_to_be_dangerous(tmp_path: Path) -> None:
-    names = [a.name for a in run(home=tmp_path, **permissive(tmp_path)) if a.result == "got_through"]
-    assert names
-    guarded = permissive(tmp_path) | {"risk": {"close_alert": 0.99}}
-    assert all(a.result == "held" for a in run(home=tmp_path, **guarded))
+def test_texts_turn_the_verdict_and_close_nothing_even_under_dangerous_settings(tmp_path: Path) -> None:
+    """What an attacker could not have written decides a closing; that the settings can do harm, test_redteam_suites shows."""
+    found = run(home=tmp_path, **permissive(tmp_path))
+    assert any("turned by the text" in a.detail for a in found)
+    assert all(a.result == "held" for a in found)

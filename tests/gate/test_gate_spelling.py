@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from gate_cases import NOW, incident, open_gate, request, target_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aegis_agents.errors import SettingsError
@@ -194,6 +194,8 @@ def test_no_mixture_of_spellings_takes_a_name_out_of_protection(data: st.DataObj
 
 
 @settings(max_examples=200, deadline=None)
+@example("0 .", "host")
+@example("0\u1680. .", "host")
 @given(st.text(max_size=40), st.sampled_from(["host", "user", "email", "domain", "ip", "access_key", "process"]))
 def test_any_text_at_all_has_a_reading(text: str, kind: str) -> None:
     """No text makes the look-up fail, and reading a plain name once more changes nothing."""

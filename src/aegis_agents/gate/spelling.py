@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
+_BEHIND: Final = ". \u1680\u2028\u2029"
+"""Dots, and the blanks that NFKC leaves."""
 _MARK: Final = re.compile(r"⟦U\+[0-9A-Fa-f]{4,6}⟧")
 """How aegis_agents.sources shows a character that is not seen."""
 _DASH: Final = re.compile(r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
@@ -30,7 +32,7 @@ def plain(text: str) -> str:
     """The name as a directory compares it: one form of each character, one case, nothing that is not seen, no dot behind."""
     text = _DASH.sub("-", _DOT.sub(".", _MARK.sub("", text)))
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc")).strip().rstrip(".")
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc")).strip().rstrip(_BEHIND)
 
 
 @lru_cache(maxsize=8192)
