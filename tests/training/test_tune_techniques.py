@@ -46,7 +46,7 @@ def test_only_the_technique_layer_changes_and_what_names_best_is_kept(
 ) -> None:
     before, named = load_file(weights / "head.safetensors"), Naming((weights / "techniques.npz").read_bytes())
     scores = iter((0.1, 0.5, 0.9, 0.3))
-    monkeypatch.setattr(tune, "_hits", lambda likeness, ids, attacks: next(scores))
+    monkeypatch.setattr(tune, "_mean_f1", lambda likeness, ids, attacks: next(scores))
     digest = tune.tune_techniques(weights, Console(quiet=True))
     assert digest == hashlib.sha256((weights / "manifest.json").read_bytes()).hexdigest()
     after = load_file(weights / "head.safetensors")
@@ -66,7 +66,7 @@ def test_what_is_written_names_as_what_was_trained(
         kept.append(likeness)
         return 0.5
 
-    monkeypatch.setattr(tune, "_hits", keep)
+    monkeypatch.setattr(tune, "_mean_f1", keep)
     monkeypatch.setattr(tune, "LOOK_EVERY", tune.STEPS)
     digest = tune.tune_techniques(weights, Console(quiet=True))
     trained = kept[-1].numpy()

@@ -64,7 +64,7 @@ def _what(weights: Path) -> Iterator[str]:
     yield f"- prepared data, SHA-256 {about.get('data')}"
     yield from ("", "## Data and licences", "")
     yield from (f"- {source}: {licence}" for source, licence in sorted(about.get("licences", {}).items()))
-    yield "- families: Apache-2.0, written for Aegis, like the situations, by several writers without sight of one another's wording"
+    yield "- families: Apache-2.0, written for Aegis, like the situations, by several writers meant to see nothing of one another's wording (docs/model.md: where some did)"
     yield from ("", "## Thresholds", "")
     yield (
         f"Temperature {calibration['temperature']}, undetermined above {calibration['undetermined_above']}, a missed attack "

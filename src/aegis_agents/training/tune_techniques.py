@@ -36,10 +36,11 @@ from aegis_agents.training.losses import collate
 from aegis_agents.training.manifest import write_manifest
 from aegis_agents.training.network import EvidenceHead
 from aegis_agents.training.parts import Part
+from aegis_agents.training.tune_alerts import Anchor
 
 STEPS, BATCH, RATE, LOOK_EVERY = 2000, 128, 1e-3, 250
 VARIANTS = 2
-SHARPNESS = 20.0
+SHARPNESS = Anchor.SHARPNESS
 MOST_WORDS, RANK = 22_000, 64
 HELD, HELD_BIAS = 1.0, 0.02
 """How strongly a technique is held to ATT&CK's text, and its bias to none."""
@@ -116,7 +117,7 @@ class Taught(nn.Module):
         return F.cross_entropy(likeness * SHARPNESS, target) + held
 
 
-def _hits(likeness: Tensor, ids: Sequence[str], alerts: Sequence[Attack]) -> float:
+def _mean_f1(likeness: Tensor, ids: Sequence[str], alerts: Sequence[Attack]) -> float:
     """Mean F1 of the first three techniques of different base against the known ones, at base level."""
     found = []
     for row, attack in zip(likeness.topk(10).indices.tolist(), alerts, strict=True):
@@ -181,12 +182,12 @@ def tune_techniques(weights: Path, console: Console | None = None) -> str:
     counted = TfidfVectorizer(analyzer=lambda a: a.words, sublinear_tf=True, min_df=3, max_features=MOST_WORDS)
     words, theirs, target = counted.fit_transform(train), counted.transform(develop), _targets(train, at)
     with torch.no_grad():
-        before = _hits(_query(head.technique, unseen, vectors.shape[1]) @ vectors.T, ids, develop)
+        before = _mean_f1(_query(head.technique, unseen, vectors.shape[1]) @ vectors.T, ids, develop)
     console.print(
         f"{len(train)} attacks; F1 of {len(develop)} develop alerts, by likeness to the texts alone: {before:.3f}"
     )
     taught = Taught(head.technique, vectors, len(counted.idf_))
-    best = _fit(taught, given, words, target, lambda: _hits(taught(unseen, theirs), ids, develop), console)
+    best = _fit(taught, given, words, target, lambda: _mean_f1(taught(unseen, theirs), ids, develop), console)
     export.export_head(head, weights / "head.onnx")
     _write_table(weights / "techniques.npz", ids, texts, taught, counted)
     about = json.loads((weights / "manifest.json").read_text("utf-8"))
