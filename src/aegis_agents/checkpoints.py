@@ -17,6 +17,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from aegis_agents import records
 from aegis_agents.errors import SettingsError, StoreError
+from aegis_agents.write_ahead import write_ahead
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.postgres import PostgresSaver
@@ -74,7 +75,7 @@ def _open_sqlite(file: Path) -> SqliteSaver:
         finally:
             os.close(opened)
         connection = sqlite3.connect(file, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA journal_mode=WAL")
+        write_ahead(connection, 30)
         # The journal is what must survive a power cut; a checkpoint may be rebuilt from it.
         connection.execute("PRAGMA synchronous=NORMAL")
         saver = SqliteSaver(connection, serde=record_serializer())

@@ -11,6 +11,7 @@ from typing import Any
 from aegis_agents.errors import StoreError
 from aegis_agents.inbox.database import Database, Row
 from aegis_agents.inbox.schema import Dialect
+from aegis_agents.write_ahead import write_ahead
 
 
 class SqliteDatabase(Database):
@@ -34,11 +35,14 @@ class SqliteDatabase(Database):
             raise StoreError(f"{path}: can't be opened: {error}") from error
         self._full = True
         try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "trusted_schema=OFF"):
+            write_ahead(self._db, busy_timeout_s)
+            for pragma in ("synchronous=FULL", "trusted_schema=OFF"):
                 self.run(f"PRAGMA {pragma}")
             self.create()
-        except BaseException:
+        except BaseException as error:
             self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path}: can't be opened: {error}") from error
             raise
 
     def together(self, keys: Collection[str]) -> None:

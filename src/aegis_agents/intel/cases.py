@@ -23,6 +23,7 @@ from aegis_agents.intel.documents import CASE_LICENCE, plain
 from aegis_agents.intel.store import unit
 from aegis_agents.records import Passage
 from aegis_agents.records.base import Record
+from aegis_agents.write_ahead import write_ahead
 
 FinalVerdict = Literal["true_positive", "benign_positive", "false_positive"]
 """What a person can confirm; "undetermined" is no verdict to learn from."""
@@ -102,7 +103,7 @@ class CaseMemory:
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._db, 30)
             self._db.execute(_SCHEMA)
             self._catch_up()
 

@@ -18,6 +18,7 @@ from aegis_agents.ledger.database import Database, Read, Row, Standing
 from aegis_agents.ledger.queue import QueueTable
 from aegis_agents.ledger.schema import SQLITE_GUARDS, tables
 from aegis_agents.ledger.signing import Signer
+from aegis_agents.write_ahead import write_ahead
 
 _SINCE = 5
 """The version that came with the table aegis_version."""
@@ -43,11 +44,14 @@ class SqliteDatabase(Database):
         self._db.row_factory = sqlite3.Row
         self._full = True
         try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+            write_ahead(self._db, busy_timeout_s)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
                 self._run(f"PRAGMA {pragma}")
             self._create()
-        except BaseException:
+        except BaseException as error:
             self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path}: can't be opened: {error}") from error
             raise
 
     def _schema(self) -> Iterator[str]:

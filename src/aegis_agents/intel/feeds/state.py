@@ -20,6 +20,7 @@ from aegis_agents.errors import IntelError
 from aegis_agents.intel.documents import plain
 from aegis_agents.intel.feeds.config import Feed
 from aegis_agents.records.base import Record
+from aegis_agents.write_ahead import write_ahead
 
 STATES = "feeds.sqlite"
 """File name, in the directory of the snapshots."""
@@ -67,7 +68,7 @@ class FeedStates:
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._db() as db:
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db, 30)
             db.execute(_SCHEMA)
 
     def get(self, name: str) -> FeedState:

@@ -20,6 +20,7 @@ from aegis_agents.errors import InputError, IntelError, IntelTampered
 from aegis_agents.intel.documents import Document
 from aegis_agents.intel.trust.policy import Quarantined, Reason
 from aegis_agents.records.base import Record
+from aegis_agents.write_ahead import write_ahead
 
 State = Literal["held", "released", "dropped"]
 QUARANTINE = "quarantine.sqlite"
@@ -59,7 +60,7 @@ class Quarantine:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
             self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._db, 30)
             self._db.execute(_SCHEMA)
             self._db.execute("CREATE INDEX IF NOT EXISTS by_state ON quarantined (state, feed)")
 
