@@ -38,7 +38,7 @@ def train(
     sources: Sources = None,
     name: Annotated[str | None, typer.Option("--name", help="What the model is called.")] = None,
     start_from: Annotated[
-        Path | None, typer.Option("--start-from", help="An encoder to begin the second stage with.")
+        Path | None, typer.Option("--start-from", help='A checkpoint to begin the second stage with, or "shipped".')
     ] = None,
     fact_steps: Annotated[int, typer.Option("--fact-steps", min=1, help="Steps of the first stage.")] = 700,
     steps: Annotated[

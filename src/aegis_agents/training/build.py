@@ -16,10 +16,13 @@ from aegis_agents.training.corpus import Example, family_examples
 from aegis_agents.training.groups import Group, dataset_groups
 from aegis_agents.training.lexical import fit_lexical, teachers
 from aegis_agents.training.prepare.dataset import LabelledAlert, read_dataset, read_manifest
+from aegis_agents.training.reopen import reopen
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
 from aegis_agents.training.tune_facts import tune_facts
 
 NAME = "aegis-encoder-v3"
+SHIPPED = Path("shipped")
+"""In the place of a checkpoint to start from: the shipped weights."""
 RANGE_TEXTS = 400
 """Facts to measure the quantised encoder's activation ranges on."""
 
@@ -76,13 +79,17 @@ def build(
 
     `data` is a prepared set (see prepare). `run` keeps checkpoints, and a run that was cut off
     goes on from there. `start_from` is an encoder to begin the second stage with, None trains
-    the first stage. Thresholds are chosen on held-out alerts and, counted alike, on `choose_on`. Raises InputError without a prepared set, ModelTampered if it was altered.
+    the first stage and SHIPPED goes on from the shipped weights. Thresholds are chosen on held-out alerts and, counted alike, on `choose_on`. Raises InputError without a prepared set, ModelTampered if it was altered.
     """
     console = console or Console(stderr=True)
     alerts, manifest = list(read_dataset(data)), read_manifest(data)
     texts = technique_texts()
     train, develop = dataset_groups(alerts, "train"), dataset_groups(alerts, "develop")
     facts = start_from or run / "encoder.pt"
+    if start_from == SHIPPED:
+        facts = run / "shipped.pt"
+        run.mkdir(parents=True, exist_ok=True)
+        reopen(facts)
     if not facts.exists():
         tune_facts(run, texts, steps=recipe.fact_steps, seed=recipe.seed, console=console)
     watched = [g for kind, groups in develop.items() if kind in ("situations", "written") for g in groups]
