@@ -20,7 +20,7 @@ PEOPLE = ("alice", "bert", "carol", "dave", "erin")
 
 
 class Scene(NamedTuple):
-    """The store, and names for what is in it: `ids` has cases ("attack", "purple" …) and actions ("isolate" …)."""
+    """The store, and names for what is in it: `ids` has cases ("attack" …), how sure they are ("sure_attack" …) and actions ("isolate" …)."""
 
     aegis: Aegis
     ids: dict[str, str]
@@ -76,16 +76,17 @@ def scene(home: Path) -> Iterator[Scene]:
             if when is not None:
                 told = when.isoformat(timespec="microseconds")
                 aegis.store._now = lambda told=told: told  # type: ignore[attr-defined]
-            ids[name] = aegis.investigate(alert).incident_id
+            case = aegis.investigate(alert)
+            ids[name], ids[f"sure_{name}"] = case.incident_id, f"{case.confidence:.2f}"
             aegis.store.__dict__.pop("_now", None)
-        for name, case, action in (
+        for name, of, action in (
             ("isolate", "attack", "isolate_host"), ("disable", "attack", "disable_user"),
             ("revoke", "attack", "revoke_sessions"), ("block", "attack", "block_ip"), ("hash", "attack", "block_hash"),
             ("close_wiki", "wiki", "close_alert"), ("close_purple", "purple", "close_alert"),
             ("close_vendor", "vendor", "close_alert"), ("isolate_web", "web", "isolate_host"),
             ("block_web", "web", "block_ip"), ("ticket", "attack", "open_ticket"), ("isolate_second", "second", "isolate_host"),
         ):  # fmt: skip
-            ids[name] = next(r.action_id for r in aegis.store.actions(ids[case]) if r.proposal.action == action)
+            ids[name] = next(r.action_id for r in aegis.store.actions(ids[of]) if r.proposal.action == action)
         aegis.approve(ids["isolate"], token=tokens["alice"], reason="confirmed by phone")
         aegis.deny(ids["disable"], token=tokens["bert"], reason="needed for payroll")
         aegis.approve(ids["revoke"], token=tokens["alice"])

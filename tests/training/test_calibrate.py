@@ -9,7 +9,7 @@ pytest.importorskip("mapie", reason="needs the train extra")
 pytest.importorskip("scipy", reason="needs the train extra")
 
 from aegis_agents.model.calibration import Calibration
-from aegis_agents.training.calibrate import Scored, count, fit
+from aegis_agents.training.calibrate import Counted, Scored, count, fit
 
 
 def scored(shift: float, n: int = 240) -> Scored:
@@ -37,3 +37,14 @@ def test_thresholds_that_are_given_are_kept_and_all_else_is_fitted() -> None:
     assert kept.fitted_on == "now"
     assert kept.bounds
     assert kept.bounds_families == 60
+
+
+def test_thresholds_do_not_let_a_model_fall_behind_another_where_that_can_be() -> None:
+    chosen = fit(scored(0.0))
+    alone = count(chosen, scored(0.0))
+    floor = count(chosen.model_copy(update={"missed_attack_cost": 0.6}), scored(0.0))
+    beside = count(fit(scored(0.0), at_least=floor), scored(0.0))
+    assert alone.rejection < floor.rejection <= beside.rejection
+    assert alone.detection > beside.detection >= floor.detection
+    out_of_reach = count(fit(scored(0.0), at_least=Counted(1.0, 1.0, 0.0)), scored(0.0))
+    assert min(out_of_reach.detection, out_of_reach.rejection) > 0.8, "nearest to it, both sides alike"

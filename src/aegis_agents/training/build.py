@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from aegis_agents.model.encoder import Encoder
+from aegis_agents.model.fast import FastModel
 from aegis_agents.training import calibrate, export
 from aegis_agents.training.corpus import Example, family_examples
 from aegis_agents.training.groups import Group, dataset_groups
@@ -79,7 +80,8 @@ def build(
 
     `data` is a prepared set (see prepare). `run` keeps checkpoints, and a run that was cut off
     goes on from there. `start_from` is an encoder to begin the second stage with, None trains
-    the first stage and SHIPPED goes on from the shipped weights. Thresholds are chosen on held-out alerts and, counted alike, on `choose_on`. Raises InputError without a prepared set, ModelTampered if it was altered.
+    the first stage and SHIPPED goes on from the shipped weights. Thresholds are chosen on held-out alerts and,
+    counted alike, on `choose_on`, and where that can be so that the shipped model is better on neither side. Raises InputError without a prepared set, ModelTampered if it was altered.
     """
     console = console or Console(stderr=True)
     alerts, manifest = list(read_dataset(data)), read_manifest(data)
@@ -103,12 +105,12 @@ def build(
         "plan": recipe._asdict() | {"alerts": recipe.alerts._asdict(), "aim": recipe.aim._asdict()}, "torch": torch.__version__,
     }  # fmt: skip
     words = fit_lexical(teachers([a.example() for a in alerts if a.split == "train"]))
-    return export_model(encoder, head, words, out, texts, _range_texts(train, recipe.seed), develop_examples(alerts), about, recipe, name=name, choose_on=choose_on, console=console)  # fmt: skip
+    return export_model(encoder, head, words, out, texts, _range_texts(train, recipe.seed), develop_examples(alerts), about, recipe, name=name, choose_on=choose_on, beside=FastModel(threads=2), console=console)  # fmt: skip
 
 
 def export_model(
     encoder: Any, head: Any, words: bytes, out: Path, technique: dict[str, str], ranges: list[str], develop: list[Example], about: dict[str, Any],
-    recipe: Recipe, *, name: str, quantise: bool = True, choose_on: Sequence[Example] = (), console: Console | None = None,
+    recipe: Recipe, *, name: str, quantise: bool = True, choose_on: Sequence[Example] = (), beside: FastModel | None = None, console: Console | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a model's files, calibrate what was written, and say so in its manifest."""
     console = console or Console(stderr=True)
@@ -121,5 +123,5 @@ def export_model(
     ready = Encoder((out / "encoder.onnx").read_bytes(), export.tokenizer_bytes(), threads=2, cache=0)
     export.write_techniques(ready, technique, out / "techniques.npz")
     return calibrate.calibrate_folder(
-        out, name, about | {"quantised": quantise}, develop, aim=recipe.aim, choose_on=choose_on, console=console
-    )
+        out, name, about | {"quantised": quantise}, develop, aim=recipe.aim, choose_on=choose_on, beside=beside, console=console,
+    )  # fmt: skip

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from aegis_agents.model.calibration import Bound, Calibration
 from aegis_agents.model.fast import FastModel
-from aegis_agents.records import VERDICTS
+from aegis_agents.records import VERDICTS, Verdict
 from aegis_agents.training.corpus import Example
 from aegis_agents.training.manifest import write_manifest
 
@@ -72,8 +72,18 @@ class Counted(NamedTuple):
 
 def count(calibration: Calibration, scored: Scored) -> Counted:
     """How a calibration would have judged (docs/model.md says how verdicts are counted)."""
-    said = np.array([VERDICTS.index(calibration.decide(row).verdict) for row in scored.logits])
-    attack, harmless = scored.labels == 0, (scored.labels == 1) | (scored.labels == 2)
+    return _counted([calibration.decide(row).verdict for row in scored.logits], scored.labels)
+
+
+def judged(model: FastModel, examples: Sequence[Example]) -> Counted:
+    """How a model judges, with the thresholds that it has."""
+    labels = np.array([VERDICTS.index(e.verdict) for e in examples])
+    return _counted([a.verdict for a in model.assess_many([e.incident for e in examples])], labels)
+
+
+def _counted(verdicts: Sequence[Verdict], labels: NDArray[np.int64]) -> Counted:
+    said = np.array([VERDICTS.index(verdict) for verdict in verdicts])
+    attack, harmless = labels == 0, (labels == 1) | (labels == 2)
     return Counted(
         float((said[attack] == 0).mean()) if attack.any() else 0.0,
         float(((said[harmless] == 1) | (said[harmless] == 2)).mean()) if harmless.any() else 0.0,
@@ -93,26 +103,29 @@ STANDARD_AIM = Aim()
 
 def fit(
     scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, keep: Calibration | None = None,
-    fitted_on: str = "",
+    at_least: Counted | None = None, fitted_on: str = "",
 ) -> Calibration:  # fmt: skip
     """Temperature and bounds on `scored`; then the thresholds whose greatest shortfall from `aim` is least.
 
     Where `choose_on` is given both count alike: some dozens of alerts alone are steps too coarse to
-    choose by. Thresholds are those of `keep` where that is given. At least COVERAGE of the alerts stay decided.
+    choose by. `at_least` is what another model reaches on `scored`: what falls behind it there is chosen only where
+    all do. Thresholds are those of `keep` where that is given. At least COVERAGE of the alerts stay decided.
     """
     temperature = round(fit_temperature(scored), 4)
     if keep is not None:
         kept = keep.model_copy(update={"temperature": temperature, "fitted_on": fitted_on})
         return kept.model_copy(update=_bounds(kept, scored))
     chosen = [scored] if choose_on is None else [scored, choose_on]
-    best: tuple[tuple[float, float], Calibration] | None = None
+    best: tuple[tuple[float, ...], Calibration] | None = None
     for above in (0.35, 0.4, 0.45, 0.5, 0.6):
         for cost in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0):
             tried = Calibration(
                 temperature=temperature, undetermined_above=above, missed_attack_cost=cost, fitted_on=fitted_on
             )
-            found = Counted(*np.mean([count(tried, s) for s in chosen], axis=0).tolist())
-            rank = (min(found.detection - aim.detection, found.rejection - aim.rejection, 0.0), found.rejection)
+            here, *others = [count(tried, s) for s in chosen]
+            found = Counted(*np.mean([here, *others], axis=0).tolist())
+            behind = 0.0 if at_least is None else min(here.detection - at_least.detection, here.rejection - at_least.rejection, 0.0)  # fmt: skip
+            rank = (behind, min(found.detection - aim.detection, found.rejection - aim.rejection, 0.0), found.rejection)
             if found.coverage >= COVERAGE and (best is None or rank > best[0]):
                 best = (rank, tried)
     if best is None:
@@ -173,11 +186,12 @@ def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> f
 
 def calibrate_folder(
     out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim = STANDARD_AIM,
-    choose_on: Sequence[Example] = (), keep: Calibration | None = None, console: Console,
+    choose_on: Sequence[Example] = (), keep: Calibration | None = None, beside: FastModel | None = None, console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate the model whose other files lie in `out` as they are, quantised and all; write its manifest.
 
-    `keep` gives the thresholds of another calibration, instead of choosing them. Returns `about` with the figures on `develop` and the manifest's SHA-256.
+    `keep` gives the thresholds of another calibration, instead of choosing them; `beside` is a model that thresholds
+    should not let this one fall behind, on either side. Returns `about` with the figures on `develop` and the manifest's SHA-256.
     """
     _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
     digest = write_manifest(out, name, about)
@@ -186,7 +200,8 @@ def calibrate_folder(
     said = ", ".join(f"{n} {k}" for k, n in sorted(Counter(e.source for e in develop).items()))
     if choose_on:
         said += f"; thresholds on these and, counted alike, {len(choose_on)} {choose_on[0].source}"
-    fitted = fit(scored, aim=aim, choose_on=others, keep=keep, fitted_on=said)
+    at_least = None if beside is None else judged(beside, develop)
+    fitted = fit(scored, aim=aim, choose_on=others, keep=keep, at_least=at_least, fitted_on=said)
     _write(out, fitted)
     figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}
     console.print(f"held-out families and situations: {figures}, temperature {fitted.temperature}", highlight=False)
