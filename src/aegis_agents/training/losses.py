@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -92,6 +93,15 @@ def alert_loss(out: HeadOutput, batch: Batch) -> Tensor:
     if (batch.severity >= 0).any():
         loss = loss + 0.2 * F.cross_entropy(out.severity, batch.severity, ignore_index=-1)
     return loss
+
+
+def technique_targets(wanted: Sequence[Sequence[str]], at: Mapping[str, int]) -> Tensor:
+    """(n, len(at)): each row shared alike by the techniques that are known there, zero where none is."""
+    target = torch.zeros(len(wanted), len(at))
+    for row, own in enumerate(wanted):
+        if known := [at[t] for t in own if t in at]:
+            target[row, known] = 1.0 / len(known)
+    return target
 
 
 def auc(score: Tensor, labels: Tensor) -> float:

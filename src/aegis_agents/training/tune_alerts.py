@@ -20,7 +20,15 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from aegis_agents.training.groups import Group, family_group, group_stream
-from aegis_agents.training.losses import Batch, alert_loss, attack_score, auc, collate, verdict_loss
+from aegis_agents.training.losses import (
+    Batch,
+    alert_loss,
+    attack_score,
+    auc,
+    collate,
+    technique_targets,
+    verdict_loss,
+)
 from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
 from aegis_agents.training.tune_facts import Texts, encode_texts, load_tuned, ready_to_train
 
@@ -85,14 +93,12 @@ class Anchor:
 
     def technique_loss(self, queries: Tensor, wanted: list[tuple[str, ...]]) -> Tensor:
         """Cross-entropy of each query (n, 384) over all techniques, its own ones sharing the target."""
-        rows = [[self.at[t] for t in own if t in self.at] for own in wanted]
-        named = [i for i, row in enumerate(rows) if row]
-        if not named:
+        target = technique_targets(wanted, self.at)
+        named = target.sum(dim=1) > 0
+        if not named.any():
             return queries.sum() * 0.0
-        target = torch.zeros(len(named), len(self.at))
-        for at, i in enumerate(named):
-            target[at, rows[i]] = 1.0 / len(rows[i])
-        return F.cross_entropy(queries[named] @ self.vectors[: len(self.at)].T * self.SHARPNESS, target)
+        likeness = queries[named] @ self.vectors[: len(self.at)].T
+        return F.cross_entropy(likeness * self.SHARPNESS, target[named])
 
     def drift(self, embed: Callable[[list[str]], Tensor], step: int) -> Tensor:
         """How far our vectors of some drawn texts are from the published ones: 1 less the cosine."""

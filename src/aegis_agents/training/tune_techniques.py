@@ -32,7 +32,7 @@ from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.corpus import Example
 from aegis_agents.training.groups import Told, tell
 from aegis_agents.training.lexical import words_of
-from aegis_agents.training.losses import collate
+from aegis_agents.training.losses import collate, technique_targets
 from aegis_agents.training.manifest import write_manifest
 from aegis_agents.training.network import EvidenceHead
 from aegis_agents.training.parts import Part
@@ -127,14 +127,6 @@ def _mean_f1(likeness: Tensor, ids: Sequence[str], alerts: Sequence[Attack]) -> 
     return float(np.mean(found))
 
 
-def _targets(alerts: Sequence[Attack], at: dict[str, int]) -> Tensor:
-    target = torch.zeros(len(alerts), len(at))
-    for row, attack in enumerate(alerts):
-        known = [at[t] for t in attack.told.techniques if t in at]
-        target[row, known] = 1.0 / len(known)
-    return target
-
-
 def _fit(
     taught: Taught, given: Tensor, words: Any, target: Tensor, judge: Callable[[], float], console: Console
 ) -> float:
@@ -180,7 +172,11 @@ def tune_techniques(weights: Path, console: Console | None = None) -> str:
     develop = [a for a in _attacks("develop") if set(a.told.techniques) & set(at)]
     given, unseen = _inputs(head, encoder, train), _inputs(head, encoder, develop)
     counted = TfidfVectorizer(analyzer=lambda a: a.words, sublinear_tf=True, min_df=3, max_features=MOST_WORDS)
-    words, theirs, target = counted.fit_transform(train), counted.transform(develop), _targets(train, at)
+    words, theirs, target = (
+        counted.fit_transform(train),
+        counted.transform(develop),
+        technique_targets([a.told.techniques for a in train], at),
+    )
     with torch.no_grad():
         before = _mean_f1(_query(head.technique, unseen, vectors.shape[1]) @ vectors.T, ids, develop)
     console.print(
