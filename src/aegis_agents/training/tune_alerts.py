@@ -32,7 +32,7 @@ from aegis_agents.training.losses import (
 from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
 from aegis_agents.training.tune_facts import Texts, encode_texts, load_tuned, ready_to_train
 
-CHECKPOINT_EVERY = 25
+CHECKPOINT_EVERY, MEASURE_EVERY = 25, 200
 WARM_GROUPS = 200
 """Of each kind, on which the head learns its first steps: each of their texts is encoded once."""
 
@@ -211,7 +211,7 @@ def tune_alerts(
         average.update_parameters(tuner)
         done = step + 1
         if done % CHECKPOINT_EVERY == 0 or done == plan.steps:
-            if done % (4 * CHECKPOINT_EVERY) == 0 or done == plan.steps:
+            if done % MEASURE_EVERY == 0 or done == plan.steps:
                 found = measure(average.module, texts, held_out)
                 console.print(
                     f"alerts {done}/{plan.steps} loss {loss.item():.3f} held-out loss {found.loss:.3f} auc {found.auc:.3f}"
