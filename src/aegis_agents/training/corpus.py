@@ -7,10 +7,10 @@ Alerts that share a seed differ in little but the deciding facts (minimal pairs)
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from aegis_agents.records import Incident, Severity, Verdict
+from aegis_agents.records import Fact, Incident, Severity, Verdict
 from aegis_agents.sources import parse
 from aegis_agents.training.families import Family, Slot, Stance, load_families
 from aegis_agents.training.parts import Part
@@ -39,6 +39,19 @@ class Example(NamedTuple):
     source: str
     alert: dict[str, Any]
     format: str
+
+
+def stances_of(facts: Sequence[Fact], side_of: Callable[[Fact], int]) -> tuple[int, ...]:
+    """The stance of each fact: `side_of` those that the alert has. A derived one takes the side of what it compares, if
+    that is on one side, and is unknown else: whether an address lies in a range speaks for what the two decide.
+    """
+    own = {fact.id: side_of(fact) for fact in facts if not fact.derived}
+
+    def derived(fact: Fact) -> int:
+        sides = {own[i] for i in fact.inputs if own.get(i, 0) > 0}
+        return sides.pop() if len(sides) == 1 else -1
+
+    return tuple(derived(fact) if fact.derived else own[fact.id] for fact in facts)
 
 
 NOISE: tuple[tuple[tuple[str, ...], Callable[[Values], str]], ...] = (
@@ -175,7 +188,7 @@ def draw(family: Family, verdict: Verdict, seed: int, product: str | None = None
     incident = parse(alert, format=product)
     return Example(
         incident, verdict, _severity_of(family, verdict, rng),
-        family.techniques if verdict == "true_positive" else (), _label_facts(incident, labels), family.id, "families", alert, product,
+        family.techniques if verdict == "true_positive" else (), stances_of(incident.facts, lambda f: _side_of(f, labels)), family.id, "families", alert, product,
     )  # fmt: skip
 
 
@@ -195,18 +208,11 @@ def _distractors(family: Family, values: Values, rng: random.Random) -> list[tup
     return found
 
 
-def _label_facts(incident: Incident, labels: dict[str, int]) -> tuple[int, ...]:
-    """The class of each fact: known for drawn values, -1 for what Aegis derived, 0 for noise."""
-    found = []
-    for fact in incident.facts:
-        if fact.derived:
-            found.append(-1)
-            continue
-        whole = labels.get(fact.value)
-        if whole is None:
-            whole = next((c for text, c in labels.items() if len(text) > 3 and fact.value.endswith(f": {text}")), 0)
-        found.append(whole)
-    return tuple(found)
+def _side_of(fact: Fact, labels: dict[str, int]) -> int:
+    """The class of a drawn value, 0 for noise."""
+    if fact.value in labels:
+        return labels[fact.value]
+    return next((c for text, c in labels.items() if len(text) > 3 and fact.value.endswith(f": {text}")), 0)
 
 
 MIX: tuple[tuple[Verdict, float], ...] = (

@@ -20,7 +20,7 @@ from aegis_agents.sources import parse
 from aegis_agents.training.alerts.dials import dial_groups
 from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
-from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example
+from aegis_agents.training.corpus import FACT_CLASSES, NOISE, Example, stances_of
 from aegis_agents.training.parts import Part, part_of
 from aegis_agents.training.render import Draft, render
 from aegis_agents.training.values import Values
@@ -69,11 +69,9 @@ def tell(scenario: Scenario, variant: tuple[str, Verdict, int], seed: int) -> Ex
     alert = render(product, Draft(title, severity, fields), values)
     incident = parse(alert, format=product)
     labels = {chosen[name]: stance for name in told}
-    stances = tuple(
-        -1
-        if f.derived
-        else next((c for text, c in labels.items() if f.value == text or f.value.endswith(f": {text}")), 0)
-        for f in incident.facts
+    stances = stances_of(
+        incident.facts,
+        lambda f: next((c for text, c in labels.items() if f.value == text or f.value.endswith(f": {text}")), 0),
     )
     severities: dict[Verdict, Severity] = {"true_positive": scenario.sev, "undetermined": "medium"}
     techniques = scenario.k if verdict == "true_positive" else ()

@@ -20,7 +20,7 @@ from aegis_agents.errors import InputError
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
-from aegis_agents.training.corpus import FACT_CLASSES, Example
+from aegis_agents.training.corpus import FACT_CLASSES, Example, stances_of
 from aegis_agents.training.parts import Part, part_of
 
 _STEP = re.compile(r"[.\[\]]+")
@@ -103,7 +103,7 @@ def tell_variant(situation: Situation, variant: Variant, family: str) -> Example
         put(alert, path, value)
     incident = parse(alert, format=situation.format)
     sides = [(_plain(path), FACT_CLASSES.index(side)) for side, paths in variant.facts.items() for path in paths]
-    stances = tuple(-1 if f.derived else _side(_plain(f.path), sides) for f in incident.facts)
+    stances = stances_of(incident.facts, lambda f: _side(_plain(f.path), sides))
     techniques = situation.techniques if variant.verdict == "true_positive" else ()
     return Example(
         incident, variant.verdict, variant.severity, techniques, stances, family, "situations", alert, situation.format

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from aegis_agents.sources import parse
-from aegis_agents.training.corpus import FACT_CLASSES, Example
+from aegis_agents.training.corpus import FACT_CLASSES, Example, stances_of
 from aegis_agents.training.parts import Part, part_of
 
 
@@ -29,9 +29,7 @@ def written_groups(part: Part) -> Iterator[list[Example]]:
 def _example(row: dict[str, Any], family: str) -> Example:
     incident = parse(row["alert"], format=row["format"])
     said = [(str(text), FACT_CLASSES.index(side)) for side, texts in row["facts"].items() for text in texts]
-    stances = tuple(
-        -1 if f.derived else next((c for text, c in said if text and text in f.value), 0) for f in incident.facts
-    )
+    stances = stances_of(incident.facts, lambda f: next((c for text, c in said if text and text in f.value), 0))
     techniques = tuple(row["techniques"])
     return Example(
         incident, row["verdict"], row["severity"], techniques, stances, family, "written", row["alert"], row["format"]

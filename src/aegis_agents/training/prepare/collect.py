@@ -55,7 +55,8 @@ SOURCES: tuple[Source, ...] = (
 def label(example: Example, source: Source, split: Split) -> LabelledAlert:
     """An example as a record that can be kept."""
     known = any(s >= 0 for s in example.stances)
-    sides = {f.path: _SIDES[s] for f, s in zip(example.incident.facts, example.stances, strict=True) if s > 0}
+    facts = zip(example.incident.facts, example.stances, strict=True)
+    sides = {f.path: _SIDES[s] for f, s in facts if s > 0 and not f.derived}
     kind_unknown = source.outside and example.verdict != "true_positive"
     return LabelledAlert(
         family=example.family, source=source.name, licence=source.licence, origin=source.origin, outside=source.outside,

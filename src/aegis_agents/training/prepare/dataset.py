@@ -14,7 +14,7 @@ from aegis_agents.errors import InputError, ModelTampered
 from aegis_agents.records import Severity, Verdict
 from aegis_agents.records.base import Record
 from aegis_agents.sources import parse
-from aegis_agents.training.corpus import FACT_CLASSES, Example
+from aegis_agents.training.corpus import FACT_CLASSES, Example, stances_of
 
 Split = Literal["train", "develop"]
 Side = Literal["attack", "authorised", "wrong"]
@@ -52,13 +52,11 @@ class LabelledAlert(Record):
         """The alert as the trainer reads it; `format` reads it as another one's ("generic": as nobody knows it)."""
         format = format or self.format
         incident = parse(self.alert, format=format)
-        if self.sides is None:
+        sides = self.sides
+        if sides is None:
             stances = (-1,) * len(incident.facts)
         else:
-            stances = tuple(
-                -1 if f.derived else FACT_CLASSES.index(self.sides[f.path]) if f.path in self.sides else 0
-                for f in incident.facts
-            )
+            stances = stances_of(incident.facts, lambda f: FACT_CLASSES.index(sides.get(f.path, "neutral")))
         techniques = self.techniques if self.verdict == "true_positive" else ()
         severity = self.severity or "informational"
         return Example(
