@@ -22,6 +22,7 @@ from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.groups import (
     MOST_VARIANTS,
     NEAREST_PAIR,
+    NEWEST_TIMES,
     Group,
     dataset_groups,
     group_stream,
@@ -120,6 +121,17 @@ def test_a_family_read_as_an_unknown_format_is_there_beside_it() -> None:
     own = {a.family for a in alerts if a.split == "train"}
     assert len(own) < len(train) < 2 * len(own), "a fourth of them twice"
     assert len(dataset_groups(alerts, "develop").get("situations", [])) <= len({a.family for a in alerts})
+
+
+def test_the_newest_writers_are_shown_more_often_to_train_on() -> None:
+    alerts = [a for a in collect(None) if a.source == "situations" and a.family.startswith(("w141:", "w3:"))]
+    alerts = [a.model_copy(update={"format": "generic"}) for a in alerts]  # of known ones a fourth are there twice
+    families = {part: {a.family for a in alerts if a.split == part} for part in ("train", "develop")}
+    new = sum(family.startswith("w141:") for family in families["train"])
+    assert 0 < new < len(families["train"]), "both kinds are among them"
+    groups = dataset_groups(alerts, "train")["situations"]
+    assert len(groups) == len(families["train"]) + (NEWEST_TIMES - 1) * new
+    assert len(dataset_groups(alerts, "develop")["situations"]) == len(families["develop"])
 
 
 def test_techniques_are_told_apart_from_all_others() -> None:

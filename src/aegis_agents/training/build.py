@@ -99,7 +99,7 @@ def build(
         run, train, watched, texts, passages=passages(), plan=recipe.alerts, start_from=facts, console=console
     )
     encoder, head = export.load_tuner(tuned)
-    counts = {kind: sum(map(len, groups)) for kind, groups in train.items()}
+    counts = {kind: sum(map(len, {id(g): g for g in groups}.values())) for kind, groups in train.items()}  # each once
     about = {
         "base": "all-MiniLM-L6-v2", "alerts": counts, "data": manifest.digest, "licences": manifest.licences,
         "plan": recipe._asdict() | {"alerts": recipe.alerts._asdict(), "aim": recipe.aim._asdict()}, "torch": torch.__version__,

@@ -7,6 +7,7 @@ driven to what differs; and a fact that they share is encoded once.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from zlib import crc32
@@ -21,6 +22,7 @@ NOT_AN_ATTACK = -2
 """A verdict label for real data that only says "no attack", not which kind of none."""
 TRUST_NOISE = 0.5
 """Share of facts whose trust is replaced by a random one: it may weigh, it must not decide."""
+_WRITER = re.compile(r"w(\d+):")
 PLAIN_NAMES = ("details", "note", "info", "value", "context", "field", "data", "attribute", "item", "text")
 
 
@@ -58,6 +60,11 @@ MOST_VARIANTS = 5
 """Of one group in one step; another time others are drawn."""
 NEAREST_PAIR = 0.5
 """Share of groups from which an attack and the harmless variant that differs least from it are taken together."""
+NEWEST_WRITER, NEWEST_TIMES = 141, 3
+"""Situations of writers from this number on are shown so often for each showing of an older one.
+
+They came after aegis-encoder-v3, and a run that goes on from it has learnt the older ones already.
+"""
 
 
 def roughen(group: Group, rng: random.Random, *, names: float = 0.12, neutral: float = 0.9, thin: float = 0.1) -> Group:
@@ -113,7 +120,8 @@ def family_group(rng: random.Random, *, held_out: bool) -> Group:
 def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, list[Group]]:
     """The alerts of one part of a prepared set, by kind: a family's variants together, outside alerts by the handful.
 
-    Every fourth family to train on is there a second time, read as if nobody knew its format.
+    Every fourth family to train on is there a second time, read as if nobody knew its format; the newest
+    writers' are there NEWEST_TIMES.
     """
     own: dict[str, dict[str, Group]] = {}
     outside: dict[str, Group] = {}
@@ -129,9 +137,17 @@ def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, l
         if split == "train" and alert.format != "generic" and crc32(alert.family.encode()) % 4 == 0:
             unknown = tell(alert.example("generic"), any_benign=not alert.verdict_known)
             families.setdefault(f"{alert.family} in an unknown format", []).append(unknown)
-    found = {kind: [part for group in families.values() for part in _parts(group)] for kind, families in own.items()}
+    found = {
+        kind: [part for name, group in families.items() for part in _parts(group) * (_times(name) if split == "train" else 1)]
+        for kind, families in own.items()
+    }  # fmt: skip
     real = [part for source in sorted(outside) for part in _parts(_mixed(outside[source]))]
     return found | ({"real": real} if real else {})
+
+
+def _times(family: str) -> int:
+    writer = _WRITER.match(family)
+    return NEWEST_TIMES if writer and int(writer[1]) >= NEWEST_WRITER else 1
 
 
 def _parts(group: Group, size: int = 13) -> list[Group]:
