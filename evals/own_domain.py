@@ -68,11 +68,12 @@ def main() -> None:
     console = Console(stderr=True)
     adapt, judge = plant()
     with tempfile.TemporaryDirectory(prefix="aegis-plant-") as folder:
+        old = FastModel(threads=2)
         made = tune_on(
-            [as_case(e) for e in adapt], read_weights(), Path(folder) / "run", Path(folder) / "weights", name="plant", steps=STEPS,
-            console=console,
+            [as_case(e) for e in adapt], read_weights(), old, Path(folder) / "run", Path(folder) / "weights", name="plant",
+            steps=STEPS, console=console,
         )  # fmt: skip
-        new, old = FastModel(Path(folder) / "weights", manifest_sha256=made["manifest_sha256"]), FastModel()
+        new = FastModel(Path(folder) / "weights", manifest_sha256=made["manifest_sha256"], threads=2)
         before, after = (m.assess_many([e.incident for e in judge]) for m in (old, new))
         test = compare(
             [is_right(s, e) for s, e in zip(after, judge, strict=True)],

@@ -1,4 +1,4 @@
-"""Thresholds are chosen where they are asked to be, and kept where they are given."""
+"""Thresholds are chosen where they are asked to be, and hold a model to what another reaches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("mapie", reason="needs the train extra")
 pytest.importorskip("scipy", reason="needs the train extra")
 
-from aegis_agents.model.calibration import Calibration
 from aegis_agents.training.calibrate import Counted, Scored, count, fit
 
 
@@ -27,16 +26,6 @@ def test_thresholds_are_chosen_on_what_is_named() -> None:
     assert elsewhere.missed_attack_cost > here.missed_attack_cost, "attacks that look harmless there must count more"
     assert elsewhere.temperature == here.temperature
     assert count(elsewhere, scored(-1.5)).detection > count(here, scored(-1.5)).detection
-
-
-def test_thresholds_that_are_given_are_kept_and_all_else_is_fitted() -> None:
-    before = Calibration(temperature=3.0, undetermined_above=0.55, missed_attack_cost=3.3, fitted_on="before")
-    kept = fit(scored(0.0), keep=before, fitted_on="now")
-    assert (kept.undetermined_above, kept.missed_attack_cost) == (0.55, 3.3)
-    assert kept.temperature == fit(scored(0.0)).temperature != 3.0
-    assert kept.fitted_on == "now"
-    assert kept.bounds
-    assert kept.bounds_families == 60
 
 
 def test_thresholds_do_not_let_a_model_fall_behind_another_where_that_can_be() -> None:

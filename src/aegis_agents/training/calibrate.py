@@ -102,19 +102,16 @@ STANDARD_AIM = Aim()
 
 
 def fit(
-    scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, keep: Calibration | None = None,
-    at_least: Counted | None = None, fitted_on: str = "",
+    scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, at_least: Counted | None = None,
+    fitted_on: str = "",
 ) -> Calibration:  # fmt: skip
     """Temperature and bounds on `scored`; then the thresholds whose greatest shortfall from `aim` is least.
 
     Where `choose_on` is given both count alike: some dozens of alerts alone are steps too coarse to
     choose by. `at_least` is what another model reaches on `scored`: what falls behind it there is chosen only where
-    all do. Thresholds are those of `keep` where that is given. At least COVERAGE of the alerts stay decided.
+    all do. At least COVERAGE of the alerts stay decided.
     """
     temperature = round(fit_temperature(scored), 4)
-    if keep is not None:
-        kept = keep.model_copy(update={"temperature": temperature, "fitted_on": fitted_on})
-        return kept.model_copy(update=_bounds(kept, scored))
     chosen = [scored] if choose_on is None else [scored, choose_on]
     best: tuple[tuple[float, ...], Calibration] | None = None
     for above in (0.35, 0.4, 0.45, 0.5, 0.6):
@@ -185,13 +182,13 @@ def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> f
 
 
 def calibrate_folder(
-    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim = STANDARD_AIM,
-    choose_on: Sequence[Example] = (), keep: Calibration | None = None, beside: FastModel | None = None, console: Console,
+    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim | None = STANDARD_AIM,
+    choose_on: Sequence[Example] = (), beside: FastModel | None = None, console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate the model whose other files lie in `out` as they are, quantised and all; write its manifest.
 
-    `keep` gives the thresholds of another calibration, instead of choosing them; `beside` is a model that thresholds
-    should not let this one fall behind, on either side. Returns `about` with the figures on `develop` and the manifest's SHA-256.
+    `beside` is a model that thresholds should not let this one fall behind, on either side; with `aim` None what it
+    reaches is the aim too. Returns `about` with the figures on `develop` and the manifest's SHA-256.
     """
     _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
     digest = write_manifest(out, name, about)
@@ -201,7 +198,8 @@ def calibrate_folder(
     if choose_on:
         said += f"; thresholds on these and, counted alike, {len(choose_on)} {choose_on[0].source}"
     at_least = None if beside is None else judged(beside, develop)
-    fitted = fit(scored, aim=aim, choose_on=others, keep=keep, at_least=at_least, fitted_on=said)
+    aim = aim or (STANDARD_AIM if at_least is None else Aim(at_least.detection, at_least.rejection))
+    fitted = fit(scored, aim=aim, choose_on=others, at_least=at_least, fitted_on=said)
     _write(out, fitted)
     figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}
     console.print(f"held-out families and situations: {figures}, temperature {fitted.temperature}", highlight=False)
