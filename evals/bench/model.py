@@ -3,7 +3,10 @@
 Whole alerts in native shape, of test situations, each with a deciding field moved to the end.
 Cold: every fact is new, nothing is cached. Stream: the same queue with what repeats in it
 cached. Beside it, in the same run, one bare pass of the published MiniLM (ONNX, fp32) over the
-same text, and both in batches. With --dev also the alerts of dev_cases, which are shorter.
+same text, and both in batches. How much repeats is the queue's: "test situations" are hundreds of
+unlike detections, in "recurring detections" each of 48 fires five times, for other people and on
+other machines. With --dev also the alerts of dev_cases, and real ones: the windows of one AIT-ADS
+scenario that trains nothing, in the order of their time (short alerts).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from aegis_agents.sources import parse
 from aegis_agents.training.base import base_folder, load_base
 from aegis_agents.training.export import export_encoder
 from aegis_agents.training.network import FactEncoder
+from aegis_agents.training.perturb import renamed
+from evals import suites
 
 REPORTS = Path(__file__).parents[1] / "reports"
 THREADS, ALERTS, BATCH, LONGEST = 2, 240, 32, 512
@@ -35,8 +40,22 @@ THREADS, ALERTS, BATCH, LONGEST = 2, 240, 32, 512
 
 def queue(n: int = ALERTS) -> list[tuple[dict[str, Any], str]]:
     """(alert, format): shuffled variants, a deciding top-level field last."""
+    found = [alert for alerts in _by_situation() for alert in alerts]
+    return random.Random(9).sample(found, min(n, len(found)))
+
+
+def recurring_queue(detections: int = 48, times: int = 5) -> list[tuple[dict[str, Any], str]]:
+    """(alert, format) of few test situations, `times` variants of each, shuffled; each names others than the one before."""
     rng, found = random.Random(9), []
+    for alerts in rng.sample(list(_by_situation()), detections):
+        for alert, format in rng.sample(alerts, min(times, len(alerts))):
+            found.append((renamed(alert, format, rng) or alert, format))
+    return rng.sample(found, len(found))
+
+
+def _by_situation() -> Iterator[list[tuple[dict[str, Any], str]]]:
     for situation, _, told in test_situations():
+        found = []
         for example, variant in zip(told, situation.variants, strict=True):
             deciding = [p.split(".")[0] for paths in variant.facts.values() for p in paths]
             alert = dict(example.alert)
@@ -44,7 +63,13 @@ def queue(n: int = ALERTS) -> list[tuple[dict[str, Any], str]]:
             if last is not None:
                 alert[last] = alert.pop(last)
             found.append((alert, situation.format))
-    return rng.sample(found, min(n, len(found)))
+        yield found
+
+
+def real_queue(folder: Path, scenario: str = "russellmitchell") -> list[tuple[dict[str, Any], str]]:
+    """The windows of one AIT-ADS scenario in the order of their time, without what labels them."""
+    items = [item for item in suites.ait_windows(folder) if item.known["scenario"] == scenario]
+    return [(item.alert, "generic") for item in sorted(items, key=lambda item: item.known["start"])]
 
 
 def dev_queue(folder: Path) -> list[tuple[dict[str, Any], str]]:
@@ -140,7 +165,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dev", type=Path, help="the development data, for the alerts of dev_cases")
     given = parser.parse_args()
-    queues = {"test situations": queue()} | ({"dev_cases": dev_queue(given.dev)} if given.dev else {})
+    queues = {"test situations": queue(), "recurring detections": recurring_queue()}
+    if given.dev:
+        queues |= {"dev_cases": dev_queue(given.dev), "AIT-ADS windows": real_queue(given.dev)}
     with tempfile.TemporaryDirectory(prefix="aegis-bench-") as folder:
         bare = Bare(Path(folder))
     found = {name: measure(bare, alerts) for name, alerts in queues.items()}

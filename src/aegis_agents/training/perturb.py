@@ -49,16 +49,23 @@ def _reordered(node: Any, rng: random.Random) -> Any:
     return [_reordered(v, rng) for v in node] if isinstance(node, list) else node
 
 
-def perturb(alert: dict[str, Any], format: str, change: Change, rng: random.Random) -> Incident | None:
-    """The alert after one change, read anew; None where the change leaves nothing to change."""
-    if change == "reordered":
-        return parse(_reordered(alert, rng), format=format)
-    if change == "other format":
-        return parse(alert, format="generic") if format != "generic" else None
+def renamed(alert: dict[str, Any], format: str, rng: random.Random) -> dict[str, Any] | None:
+    """The alert with other persons and machine numbers in it; None where it names none."""
     names = _new_names(parse(alert, format=format), rng)
     if not names:
         return None
     pattern = re.compile(
         "|".join(rf"(?<![\w]){re.escape(n)}(?![\w])" for n in sorted(names, key=len, reverse=True)), re.I
     )
-    return parse(_renamed(alert, names, pattern), format=format)
+    found: dict[str, Any] = _renamed(alert, names, pattern)
+    return found
+
+
+def perturb(alert: dict[str, Any], format: str, change: Change, rng: random.Random) -> Incident | None:
+    """The alert after one change, read anew; None where the change leaves nothing to change."""
+    if change == "reordered":
+        return parse(_reordered(alert, rng), format=format)
+    if change == "other format":
+        return parse(alert, format="generic") if format != "generic" else None
+    changed = renamed(alert, format, rng)
+    return None if changed is None else parse(changed, format=format)
