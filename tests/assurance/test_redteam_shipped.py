@@ -29,11 +29,11 @@ def run(**settings: object) -> list[Attempt]:
 def test_the_shipped_settings_hold(tmp_path: Path) -> None:
     found = run(home=tmp_path)
     assert {a.result for a in found} == {"held"}
-    assert "turned by the text" not in found[0].detail  # it is seen for what it is until a text is planted
+    assert "turned by the text" not in found[0].detail  # there is none in it yet
 
 
 def test_texts_turn_the_verdict_and_close_nothing_even_under_dangerous_settings(tmp_path: Path) -> None:
     """What an attacker could not have written decides a closing; that the settings can do harm, test_redteam_suites shows."""
     found = run(home=tmp_path, **permissive(tmp_path))
-    assert any("turned by the text" in a.detail for a in found)
+    assert any("turned by the text" in a.detail or "missed without any text" in a.detail for a in found)
     assert all(a.result == "held" for a in found)

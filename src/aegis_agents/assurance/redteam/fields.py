@@ -37,12 +37,16 @@ def silence(ground: Ground) -> Iterator[Attempt]:
         plans.append(
             (with_text(shipped.alert, writable(shipped.alert), flood), f"{shipped.name}: all texts in every field")
         )
+        missed = False  # as it is: what is harmless without a text was not turned by one
         with ground.aegis() as (aegis, recorder):
-            for alert, name in plans:
+            for planted, (alert, name) in enumerate(plans):
                 number += 1
                 before = len(recorder.closed)
                 case = aegis.investigate(numbered(alert, number))
-                turned = f"verdict {case.verdict}" + (", turned by the text" if case.verdict in HARMLESS else "")
+                turned = f"verdict {case.verdict}"
+                if case.verdict in HARMLESS:
+                    missed = missed or not planted
+                    turned += ", missed without any text" if missed else ", turned by the text"
                 closed = len(recorder.closed) > before
                 yield Attempt(
                     "fields.silence",
