@@ -45,7 +45,7 @@ def queue(n: int = ALERTS) -> list[tuple[dict[str, Any], str]]:
 
 
 def recurring_queue(detections: int = 48, times: int = 5) -> list[tuple[dict[str, Any], str]]:
-    """(alert, format) of few test situations, `times` variants of each, shuffled; each names others than the one before."""
+    """(alert, format) of few test situations, `times` variants of each, shuffled; who and which machine is named differs each time."""
     rng, found = random.Random(9), []
     for alerts in rng.sample(list(_by_situation()), detections):
         for alert, format in rng.sample(alerts, min(times, len(alerts))):

@@ -78,6 +78,17 @@ def test_texts_that_silence_are_found_where_nothing_stands_against_them(
 
 
 @pytest.mark.usefixtures("few")
+def test_what_is_missed_without_a_text_is_not_said_to_be_turned_by_one(
+    make_it: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (calm,) = fields_module.alerts("harmless")
+    monkeypatch.setattr(fields_module, "alerts", lambda kind: (calm,))  # the model takes this attack for harmless
+    found = list(silence(make_it()))
+    assert "missed without any text" in found[0].detail
+    assert not any("turned by the text" in a.detail for a in found)
+
+
+@pytest.mark.usefixtures("few")
 def test_texts_that_frame_are_found_where_nothing_stands_against_them(make_it: Make, tmp_path: Path) -> None:
     assert through(list(act(make_it()))) == []
     weak = permissive(tmp_path)

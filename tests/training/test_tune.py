@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from aegis_agents.training.groups import (
     MOST_VARIANTS,
     NEAREST_PAIR,
     NEWEST_TIMES,
+    NEWEST_WRITER,
     Group,
     dataset_groups,
     group_stream,
@@ -124,14 +126,15 @@ def test_a_family_read_as_an_unknown_format_is_there_beside_it() -> None:
 
 
 def test_the_newest_writers_are_shown_more_often_to_train_on() -> None:
-    alerts = [a for a in collect(None) if a.source == "situations" and a.family.startswith(("w141:", "w3:"))]
-    alerts = [a.model_copy(update={"format": "generic"}) for a in alerts]  # of known ones a fourth are there twice
-    families = {part: {a.family for a in alerts if a.split == part} for part in ("train", "develop")}
-    new = sum(family.startswith("w141:") for family in families["train"])
-    assert 0 < new < len(families["train"]), "both kinds are among them"
+    newest = f"w{NEWEST_WRITER}:"
+    alerts = [a for a in collect(None) if a.source == "situations" and a.family.startswith((newest, "w3:"))]
     groups = dataset_groups(alerts, "train")["situations"]
-    assert len(groups) == len(families["train"]) + (NEWEST_TIMES - 1) * new
-    assert len(dataset_groups(alerts, "develop")["situations"]) == len(families["develop"])
+    times = Counter(id(group) for group in groups)
+    new, old = ({times[id(g)] for g in groups if g[0].family.startswith(w)} for w in (newest, "w3:"))
+    assert (new, old) == ({NEWEST_TIMES}, {1})
+    developing = dataset_groups(alerts, "develop")["situations"]
+    assert any(g[0].family.startswith(newest) for g in developing)
+    assert len({id(g) for g in developing}) == len(developing)
 
 
 def test_techniques_are_told_apart_from_all_others() -> None:

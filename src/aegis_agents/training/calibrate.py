@@ -182,13 +182,13 @@ def _least_share(share: Floats, right: NDArray[np.int64], tolerated: float) -> f
 
 
 def calibrate_folder(
-    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim | None = STANDARD_AIM,
+    out: Path, name: str, about: dict[str, Any], develop: Sequence[Example], *, aim: Aim | None = None,
     choose_on: Sequence[Example] = (), beside: FastModel | None = None, console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate the model whose other files lie in `out` as they are, quantised and all; write its manifest.
 
-    `beside` is a model that thresholds should not let this one fall behind, on either side; with `aim` None what it
-    reaches is the aim too. Returns `about` with the figures on `develop` and the manifest's SHA-256.
+    `beside` is a model that thresholds should not let this one fall behind, on either side. Without an `aim` they aim at
+    what it reaches, or at STANDARD_AIM where there is none. Returns `about` with the figures on `develop` and the manifest's SHA-256.
     """
     _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
     digest = write_manifest(out, name, about)

@@ -111,6 +111,4 @@ def tune_on(
         (out / file).write_bytes(files.contents[file])
     export.export_head(head.eval(), out / "head.onnx")
     about = {"adapted_from": files.version, "own_cases": len(own)}
-    return calibrate.calibrate_folder(
-        out, name, about, develop_examples(ours), aim=None, beside=before, console=console
-    )
+    return calibrate.calibrate_folder(out, name, about, develop_examples(ours), beside=before, console=console)
