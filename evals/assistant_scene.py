@@ -53,6 +53,7 @@ def _alerts() -> dict[str, dict[str, Any]]:
     folder = resources.files("aegis_agents.cli") / "demo_alerts"
     names = ("1_attack", "2_authorised", "3_wrong_detection", "4_unclear", "5_injection")
     attack, purple, wiki, vendor, web = (json.loads((folder / f"{n}.json").read_text("utf-8")) for n in names)
+    vendor["context"]["shift_note"] = "supervisor not yet reached by phone"  # so that closing it is proposed
     earlier = json.loads(json.dumps(purple))
     earlier["kibana.alert.uuid"], earlier["host"]["name"] = "0aa1c2", "ALD-PT-LAB-04"
     second = json.loads(json.dumps(attack).replace("ALD-LT-0442", "ALD-LT-0107").replace("m.oyelaran", "b.hale"))
