@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("mapie", reason="needs the train extra")
 pytest.importorskip("scipy", reason="needs the train extra")
 
-from aegis_agents.training.calibrate import Counted, Scored, count, fit
+from aegis_agents.training.calibrate import Aim, Counted, Scored, count, fit
 
 
 def scored(shift: float, n: int = 240) -> Scored:
@@ -35,5 +35,21 @@ def test_thresholds_do_not_let_a_model_fall_behind_another_where_that_can_be() -
     beside = count(fit(scored(0.0), at_least=floor), scored(0.0))
     assert alone.rejection < floor.rejection <= beside.rejection
     assert alone.detection > beside.detection >= floor.detection
-    out_of_reach = count(fit(scored(0.0), at_least=Counted(1.0, 1.0, 0.0)), scored(0.0))
+    out_of_reach = count(fit(scored(0.0), at_least=Counted(1.0, 1.0, 0.0, 0.0)), scored(0.0))
     assert min(out_of_reach.detection, out_of_reach.rejection) > 0.8, "nearest to it, both sides alike"
+
+
+def test_thresholds_call_as_many_undetermined_as_is_asked_for() -> None:
+    rng = np.random.default_rng(2)
+    labels = np.array([0, 1, 0, 1, 0, 1, 0, 1, 3])[np.arange(540) % 9]
+    logits = np.stack([np.where(labels == k, 1.5, 0.0) + rng.normal(0, 1, 540) for k in range(4)], axis=1)
+    logits[:, 2:] -= [3.0, 1.5]
+    told = Scored(
+        logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), labels, [f"f{i % 60}" for i in range(540)]
+    )
+    never = count(fit(told, aim=Aim(0.99, 0.99, 0.0)), told)
+    some = count(fit(told, aim=Aim(0.99, 0.99, 0.9)), told)
+    assert some.undetermined > never.undetermined
+    assert (some.detection, some.coverage) < (never.detection, never.coverage), "which has its price"
+    held = count(fit(told, aim=Aim(0.99, 0.99, 0.0), at_least=Counted(0.0, 0.0, some.undetermined, 0.0)), told)
+    assert held.undetermined >= some.undetermined, "a model is held to what another reaches on this side too"

@@ -51,6 +51,12 @@ def train(
         float,
         typer.Option("--rejection", min=0.1, max=0.99, help="The share of harmless alerts that they aim to reject."),
     ] = 0.75,
+    undetermined: Annotated[
+        float,
+        typer.Option(
+            "--undetermined", min=0.0, max=0.99, help="The share of undetermined alerts that they aim to call so."
+        ),
+    ] = 0.3,
     choose_on: Annotated[
         Path | None,
         typer.Option(
@@ -85,9 +91,8 @@ def train(
             prepared = data or run / "data"
             if data is None and not (prepared / "manifest.json").is_file():
                 prepare(prepared, data=sources)
-            recipe = Recipe(
-                fact_steps, STANDARD._replace(steps=steps or STANDARD.steps, seed=seed), Aim(detection, rejection), seed
-            )
+            aim = Aim(detection, rejection, undetermined)
+            recipe = Recipe(fact_steps, STANDARD._replace(steps=steps or STANDARD.steps, seed=seed), aim, seed)
             made = build(run, target, data=prepared, recipe=recipe, start_from=start_from, name=name or NAME,
                 choose_on=labelled_lines(choose_on) if choose_on else (),
             )  # fmt: skip

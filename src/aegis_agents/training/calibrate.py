@@ -7,6 +7,7 @@ Alerts of one family are alike, so a family counts once: one of its alerts is dr
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -63,10 +64,14 @@ def fit_temperature(scored: Scored) -> float:
 
 
 class Counted(NamedTuple):
-    """Detection, rejection and coverage, each 0 to 1."""
+    """Shares of attacks, of harmless and of undetermined alerts that are called so, and of all that are decided.
+
+    Each 0 to 1, NaN where there are none.
+    """
 
     detection: float
     rejection: float
+    undetermined: float
     coverage: float
 
 
@@ -83,19 +88,35 @@ def judged(model: FastModel, examples: Sequence[Example]) -> Counted:
 
 def _counted(verdicts: Sequence[Verdict], labels: NDArray[np.int64]) -> Counted:
     said = np.array([VERDICTS.index(verdict) for verdict in verdicts])
-    attack, harmless = labels == 0, (labels == 1) | (labels == 2)
+    attack, harmless, open_ = labels == 0, (labels == 1) | (labels == 2), labels == 3
     return Counted(
-        float((said[attack] == 0).mean()) if attack.any() else 0.0,
-        float(((said[harmless] == 1) | (said[harmless] == 2)).mean()) if harmless.any() else 0.0,
-        float((said != 3).mean()),
-    )
+        _share(said[attack] == 0), _share((said[harmless] == 1) | (said[harmless] == 2)), _share(said[open_] == 3),
+        _share(said != 3),
+    )  # fmt: skip
+
+
+def _share(hit: NDArray[np.bool_]) -> float:
+    return float(hit.mean()) if hit.size else float("nan")
+
+
+def _mean(counted: Sequence[Counted]) -> Counted:
+    """Each share over those that have one."""
+    columns = [[share for share in column if not math.isnan(share)] for column in zip(*counted, strict=True)]
+    return Counted(*(sum(known) / len(known) if known else float("nan") for known in columns))
 
 
 class Aim(NamedTuple):
-    """What thresholds aim at: shares of attacks found and of harmless alerts rejected."""
+    """What thresholds aim at: shares of attacks found, of harmless alerts rejected and of undetermined ones called so."""
 
     detection: float = 0.9
     rejection: float = 0.75
+    undetermined: float = 0.3
+
+    def distance(self, found: Counted) -> float:
+        """How far `found` falls short of all three, as the root of the sum of squares. What was not counted lacks nothing."""
+        return math.hypot(
+            *(max(0.0, aim - share) for share, aim in zip(found[:3], self, strict=True) if not math.isnan(share))
+        )
 
 
 STANDARD_AIM = Aim()
@@ -105,24 +126,24 @@ def fit(
     scored: Scored, *, aim: Aim = STANDARD_AIM, choose_on: Scored | None = None, at_least: Counted | None = None,
     fitted_on: str = "",
 ) -> Calibration:  # fmt: skip
-    """Temperature and bounds on `scored`; then the thresholds whose greatest shortfall from `aim` is least.
+    """Temperature and bounds on `scored`; then the thresholds that come nearest to `aim`.
 
     Where `choose_on` is given both count alike: some dozens of alerts alone are steps too coarse to
-    choose by. `at_least` is what another model reaches on `scored`: what falls behind it there is chosen only where
-    all do. At least COVERAGE of the alerts stay decided.
+    choose by. `at_least` is what another model reaches on `scored`: what falls behind it there, on any side, is chosen
+    only where all do. At least COVERAGE of the alerts stay decided.
     """
     temperature = round(fit_temperature(scored), 4)
     chosen = [scored] if choose_on is None else [scored, choose_on]
     best: tuple[tuple[float, ...], Calibration] | None = None
-    for above in (0.35, 0.4, 0.45, 0.5, 0.6):
-        for cost in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0):
+    for above in (0.3, 0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.5, 0.55, 0.6):
+        for cost in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.2, 2.4, 2.6, 2.8, 3.1, 3.4, 3.7, 4.0):
             tried = Calibration(
                 temperature=temperature, undetermined_above=above, missed_attack_cost=cost, fitted_on=fitted_on
             )
             here, *others = [count(tried, s) for s in chosen]
-            found = Counted(*np.mean([here, *others], axis=0).tolist())
-            behind = 0.0 if at_least is None else min(here.detection - at_least.detection, here.rejection - at_least.rejection, 0.0)  # fmt: skip
-            rank = (behind, min(found.detection - aim.detection, found.rejection - aim.rejection, 0.0), found.rejection)
+            found = _mean([here, *others])
+            behind = 0.0 if at_least is None else -Aim(*at_least[:3]).distance(here)
+            rank = (behind, -aim.distance(found), found.rejection)
             if found.coverage >= COVERAGE and (best is None or rank > best[0]):
                 best = (rank, tried)
     if best is None:
@@ -198,10 +219,10 @@ def calibrate_folder(
     if choose_on:
         said += f"; thresholds on these and, counted alike, {len(choose_on)} {choose_on[0].source}"
     at_least = None if beside is None else judged(beside, develop)
-    aim = aim or (STANDARD_AIM if at_least is None else Aim(at_least.detection, at_least.rejection))
+    aim = aim or (STANDARD_AIM if at_least is None else Aim(*at_least[:3]))
     fitted = fit(scored, aim=aim, choose_on=others, at_least=at_least, fitted_on=said)
     _write(out, fitted)
-    figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items()}
+    figures = {k: round(v, 4) for k, v in count(fitted, scored)._asdict().items() if not math.isnan(v)}
     console.print(f"held-out families and situations: {figures}, temperature {fitted.temperature}", highlight=False)
     found = about | {"develop": figures}
     return found | {"manifest_sha256": write_manifest(out, name, found)}
