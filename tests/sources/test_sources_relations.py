@@ -255,3 +255,54 @@ def test_who_approved_and_who_asked() -> None:
     other = derived({"change": {"note": "opened by j.moss, approved by r.ito"}}, "four_eyes")
     assert other[0].startswith("approver is another person than the requester: r.ito, j.moss")
     assert derived({"user_agent": "scan authorised by security"}, "four_eyes") == [], "a department is nobody"
+
+
+def test_one_field_that_lists_several_ranges_or_patterns_says_one_thing() -> None:
+    pools = {"labels": {"vendor_range": "192.0.2.136/29, 198.51.100.136/29"}}
+    assert len(texts := derived({"senderIP": "198.51.100.140", **pools}, "address_in_range")) == 1
+    assert "inside named range: senderip 198.51.100.140 in 198.51.100.136/29" in texts[0]
+    assert len(texts := derived({"senderIP": "203.0.113.9", **pools}, "address_in_range")) == 1
+    assert "not in 192.0.2.136/29, 198.51.100.136/29" in texts[0]
+    listed = {"labels": {"vendor_range": ["192.0.2.136/29", "198.51.100.136/29"]}}
+    assert len(derived({"senderIP": "198.51.100.140", **listed}, "address_in_range")) == 1
+    patterns = {"labels": {"scope": "paw-*, lt-77*"}}
+    assert derived({"host": {"name": "lt-7715"}, **patterns}, "host_in_pattern")[0].startswith("host covered by")
+    assert derived({"host": {"name": "srv-01"}, **patterns}, "host_in_pattern") == [
+        "host not covered by named pattern: srv-01 (labels.scope: paw-*, lt-77*)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "hours", "inside"),
+    [
+        ("2026-04-13T14:20:31.5+0200", "14:00-15:00", True),  # as the alert's own clock is written
+        ("2026-04-13T14:20:31+02:00", "14:00-15:00Z", False),
+        ("2026-04-13T14:20:31+02:00", "13 April 14:00-15:00 CEST", True),
+        ("2026-06-25T20:40:00Z", "25 Jun 22:00-24:00 CEST", True),
+        ("2026-06-25T20:40:00Z", "22:00-24:00 +02:00", True),
+        ("2026-06-25T20:40:00Z", "22:00-24:00", False),
+        ("2026-06-25T20:40:00Z", "07:00-19:00 SAT", False),  # a day, no zone
+        ("2026-04-13T14:20:31+02:00", "2026-04-13 14:00-15:00", True),
+        ("2026-04-13T14:20:31+02:00", "2026-04-13T14:00/2026-04-13T15:00", True),
+        ("2026-04-13T14:20:31+02:00", "2026-04-13T14:00 to 15:00Z", False),
+        ("2026-04-13T23:30:00-05:00", "2026-04-13..2026-04-13", True),
+        ("2026-04-13T02:00:00-05:00", "22:00-06:00", True),
+    ],
+)
+def test_hours_are_read_in_their_zone_or_the_alerts_own(at: str, hours: str, inside: bool) -> None:
+    texts = derived({"time": at, "labels": {"slot": hours}}, "event_in_window")
+    assert len(texts) == 1
+    assert texts[0].startswith("event time inside") is inside
+
+
+def test_a_certificate_that_its_holder_issued() -> None:
+    def issued(issuer: str, subject: str, **keys: str) -> list[str]:
+        return derived({"tls": {"issuerdn": issuer, "subject": subject}, **keys}, "certificate_issuer")
+
+    assert issued("CN=a.example, O=Calder", "CN=a.example, O=Calder, OU=IT") == [
+        "certificate of a.example issued by itself (tls.issuerdn: CN=a.example, O=Calder)"
+    ]
+    assert "issued by another: House CA 3" in issued("O=Calder, CN=House CA 3", "CN=a.example")[0]
+    assert issued("", "CN=a.example") == []
+    mail = {"subject": "Invoice", "token": {"issuer": "https://sts.example", "subject": "repo:x"}}
+    assert derived(mail, "certificate_issuer") == []

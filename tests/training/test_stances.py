@@ -10,9 +10,9 @@ from aegis_agents.sources import parse
 from aegis_agents.training.corpus import stances_of
 
 
-def stance_of_range(sides: dict[str, int]) -> int:
+def stance_of_range(sides: dict[str, int], sender: str) -> int:
     alert: dict[str, Any] = {
-        "title": "Mail to many", "sender_ip": "198.51.100.61", "notes": {"vendor_range": "192.0.2.56/29"}, "queue": "q7",
+        "title": "Mail to many", "sender_ip": sender, "notes": {"vendor_range": "192.0.2.56/29"}, "queue": "q7",
     }  # fmt: skip
     facts = parse(alert, format="webhook").facts
     found = stances_of(facts, lambda f: sides.get(f.path, 0))
@@ -22,16 +22,23 @@ def stance_of_range(sides: dict[str, int]) -> int:
     return found[at]
 
 
+OUTSIDE, INSIDE = "198.51.100.61", "192.0.2.60"
+
+
 @pytest.mark.parametrize(
-    ("sides", "expected"),
+    ("sides", "sender", "expected"),
     [
-        ({"sender_ip": 1}, 1),
-        ({"sender_ip": 2, "notes.vendor_range": 2}, 2),
-        ({"sender_ip": 1, "notes.vendor_range": 2}, -1),
-        ({"queue": 1}, -1),
+        ({"sender_ip": 1}, OUTSIDE, 1),
+        ({"notes.vendor_range": 1}, OUTSIDE, 1),
+        ({"sender_ip": 2, "notes.vendor_range": 2}, OUTSIDE, 2),
+        ({"sender_ip": 1, "notes.vendor_range": 2}, OUTSIDE, -1),
+        ({"notes.vendor_range": 2}, OUTSIDE, -1),  # it exonerates another address
+        ({"notes.vendor_range": 3}, OUTSIDE, -1),
+        ({"notes.vendor_range": 2}, INSIDE, 2),
+        ({"queue": 1}, OUTSIDE, -1),
     ],
 )
 def test_a_comparison_speaks_for_what_it_compares_and_for_nothing_where_that_is_split(
-    sides: dict[str, int], expected: int
+    sides: dict[str, int], sender: str, expected: int
 ) -> None:
-    assert stance_of_range(sides) == expected
+    assert stance_of_range(sides, sender) == expected

@@ -94,11 +94,12 @@ def _hosts(views: Sequence[View], records: Sequence[View], hosts: Sequence[tuple
                 said = f"record names another asset: {other.group(1)}, {about} {named(record, record.fact.value)}"
                 relations.append(Relation("host_in_record", said, facts))
     for view in views if hosts else ():
-        for pattern in _GLOB.findall(view.fact.value[:500]) if "*" in view.fact.value else ():
-            for host, own in hosts:
-                covered = fnmatchcase(host.lower(), pattern.lower())
-                said = f"host {'covered' if covered else 'not covered'} by named pattern: {host} {named(view, pattern)}"
-                relations.append(Relation("host_in_pattern", said, (own.fact, view.fact)))
+        patterns = _GLOB.findall(view.fact.value[:500]) if "*" in view.fact.value else []
+        for host, own in hosts if patterns else ():
+            matched = next((p for p in patterns if fnmatchcase(host.lower(), p.lower())), None)
+            how = "not covered" if matched is None else "covered"
+            said = f"host {how} by named pattern: {host} {named(view, matched or ', '.join(patterns))}"
+            relations.append(Relation("host_in_pattern", said, (own.fact, view.fact)))
     return relations
 
 

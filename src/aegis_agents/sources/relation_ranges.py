@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -44,23 +45,32 @@ def range_relations(views: Sequence[View], entities: Sequence[Entity]) -> list[R
     ][:_MOST_ADDRESSES]  # fmt: skip
     if not addresses:
         return []
-    relations: list[Relation] = []
-    for span in _ranges(views):
+    return [*_placed(_ranges(views), addresses), *_listed(views, addresses)]
+
+
+def _placed(ranges: Sequence[_Range], addresses: Sequence[tuple[IPAddress, Entity, View]]) -> Iterator[Relation]:
+    """Inside one range of a field, or outside all of them: a field that lists several (or a list of them) says one thing."""
+    fields: dict[str, list[_Range]] = defaultdict(list)
+    for span in ranges:
+        fields[span.view.keys.joined].append(span)
+    for spans in fields.values():
         for address, entity, view in addresses:
-            if view.fact.id == span.view.fact.id or address.version != span.first.version:
-                continue
+            of_its_kind = [s for s in spans if s.view.fact.id != view.fact.id and s.first.version == address.version]
             which = f"{view.keys.leaf or 'address'} {entity.value}"
-            if address in span:
-                text = f"address inside named range: {which} in {span.text} {named(span.view, span.view.fact.value)}"
-                relations.append(Relation("address_in_range", text, (view.fact, span.view.fact)))
+            inside = next((s for s in of_its_kind if address in s), None)
             # An address of the organization lies outside every public range, which says nothing; who came from outside
             # one that names where they should come from says much.
-            elif entity.role == "actor" or is_internal(address) == is_internal(span.first):
-                text = (
-                    f"address outside named range: {which} not in {span.text} {named(span.view, span.view.fact.value)}"
-                )
-                relations.append(Relation("address_in_range", text, (view.fact, span.view.fact)))
-    return relations + list(_listed(views, addresses))
+            telling = [s for s in of_its_kind if entity.role == "actor" or is_internal(address) == is_internal(s.first)]
+            if inside is not None:
+                said = f"inside named range: {which} in {inside.text}"
+            elif telling:
+                said = f"outside named range: {which} not in {', '.join(s.text for s in telling[:3])}"
+            else:
+                continue
+            other = (inside or telling[0]).view
+            yield Relation(
+                "address_in_range", f"address {said} {named(other, other.fact.value)}", (view.fact, other.fact)
+            )
 
 
 def _ranges(views: Sequence[View]) -> list[_Range]:

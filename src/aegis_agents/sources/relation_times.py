@@ -16,10 +16,17 @@ _TIME = r"\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _MOMENT = rf"{_DATE}(?:[T ]{_TIME}(?:\s?(?:Z|UTC)|[+-]\d\d:?\d\d)?)?"
 _TO = r"\s?(?:/|\.\.\.?|–|—|->|-(?=\d{4}-)|\s-\s|\bto\b|\buntil\b|\btill\b|\bthrough\b|\band\b)\s?"
 _INTERVAL = re.compile(rf"(?<![\d-])({_MOMENT}){_TO}({_MOMENT}|\d\d-\d\d(?!:)|{_TIME}\s?Z?)(?!\d)")
-_SHIFT = re.compile(rf"(?<![\d-])({_DATE}) (\d\d:\d\d)\s?[-–]\s?(\d\d:\d\d)(?!\d)\s?(Z|UTC)?")
-_HOURS = re.compile(r"(?<![\dT:.-])([0-2]\d:[0-5]\d)\s?(?:-|–|\.\.|to)\s?([0-2]\d:[0-5]\d)(?![\d:])\s?(?:Z|UTC)?")
+_NAMED_ZONE = r"(Z\b|UTC\b|MSK\b|(?!SAT\b)[A-Z]{2,3}T\b|[+-]\d\d:\d\d)?"
+_SHIFT = re.compile(rf"(?<![\d-])({_DATE}) (\d\d:\d\d)\s?[-–]\s?(\d\d:\d\d)(?!\d)\s?{_NAMED_ZONE}")
+_HOURS = re.compile(rf"(?<![\dT:.-])([0-2]\d:[0-5]\d)\s?(?:-|–|\.\.|to)\s?([0-2]\d:[0-5]\d)(?![\d:])\s?{_NAMED_ZONE}")
 _ONE = re.compile(rf"(?<![\d-])({_MOMENT})(?!\d)")
 _MONTH = re.compile(r"(?<![\w-])(20\d\d-(?:0[1-9]|1[0-2]))(?![\w-])")
+_ZONE = re.compile(r"(?:Z|UTC|([+-])(\d\d):?(\d\d))$")
+_ABBREVIATIONS: Final = {
+    "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4,
+    "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11,
+}  # fmt: skip
+"""Hours from UTC, of those names that are one zone's alone (IST and CST are several)."""
 _BEFORE_IT = re.compile(r"([A-Za-z][A-Za-z]+(?: [A-Za-z]+){0,2})[ :='\"(]{1,3}$")
 
 _OWN_CLOCK: Final = word_set(
@@ -47,8 +54,11 @@ class _Span(NamedTuple):
 
 
 def time_relations(views: Sequence[View], event: datetime) -> list[Relation]:
-    """Windows first, then single dates; an unstated zone is taken as UTC, "local" hours are left alone."""
+    """Windows first, then single dates. An unstated zone is that in which the event's own time is written; hours in a zone
+    that is unknown ("local", IST) are left alone.
+    """
     clock = next((view.fact for view in views if parse_time(view.fact.value) == event), None)
+    offset = (_offset(clock.value) or timedelta()) if clock else timedelta()
     windows: list[Relation] = []
     dates: list[Relation] = []
     for view in views:
@@ -57,7 +67,7 @@ def time_relations(views: Sequence[View], event: datetime) -> list[Relation]:
             continue
         facts = (view.fact, clock) if clock else (view.fact,)
         taken: list[tuple[int, int]] = []
-        for span in _spans(value, event):
+        for span in _spans(value, event, offset):
             taken.append(span.at)
             windows.append(Relation("event_in_window", _placed(span, event, view), facts))
         for text in _single(view, value, event, taken):
@@ -65,44 +75,70 @@ def time_relations(views: Sequence[View], event: datetime) -> list[Relation]:
     return windows[:8] + dates[:8]
 
 
-def _spans(value: str, event: datetime) -> Iterator[_Span]:
+def _offset(text: str) -> timedelta | None:
+    """How far the zone that a time is written in lies from UTC; None where it names none."""
+    zone = _ZONE.search(text.strip())
+    if zone is None:
+        return None
+    return (
+        timedelta(hours=int(zone[2]), minutes=int(zone[3])) * (-1 if zone[1] == "-" else 1) if zone[1] else timedelta()
+    )
+
+
+def _zone_of(named_zone: str | None, otherwise: timedelta) -> timedelta | None:
+    """The offset of a zone as it stands behind hours, `otherwise` where none does; None of one that is unknown."""
+    if not named_zone:
+        return otherwise
+    if named_zone in _ABBREVIATIONS:
+        return timedelta(hours=_ABBREVIATIONS[named_zone])
+    return _offset(named_zone)
+
+
+def _moment(text: str, otherwise: timedelta) -> datetime | None:
+    moment = parse_time(text)
+    return moment - otherwise if moment and _offset(text) is None else moment
+
+
+def _spans(value: str, event: datetime, offset: timedelta) -> Iterator[_Span]:
     taken: list[tuple[int, int]] = []
 
     def free(match: re.Match[str]) -> bool:
         return all(match.end() <= start or match.start() >= end for start, end in taken)
 
     for match in _SHIFT.finditer(value):
+        zone = _zone_of(match[4], offset)
         start, end = parse_time(f"{match[1]}T{match[2]}Z"), parse_time(f"{match[1]}T{match[3]}Z")
-        if start and end:
-            taken.append(match.span())
-            yield _Span(start, end if end > start else end + timedelta(days=1), match.group(), match.span())
+        taken.append(match.span())
+        if start and end and zone is not None:
+            end = end if end > start else end + timedelta(days=1)
+            yield _Span(start - zone, end - zone, match.group(), match.span())
     for match in _INTERVAL.finditer(value):
-        start, end = parse_time(match[1]), _end(match[1], match[2])
+        zone = next((z for z in map(_offset, match.groups()) if z is not None), offset)
+        start, end = _moment(match[1], zone), _end(match[1], match[2], zone)
         if start and end and start <= end and free(match):
             taken.append(match.span())
             yield _Span(start, end, match.group(), match.span())
     if "local" in value.lower():
         return
     for match in _HOURS.finditer(value):
-        if not free(match):
-            continue
+        zone = _zone_of(match[3], offset)
         first, last = _minutes(match[1]), _minutes(match[2])
-        if first is None or last is None or first == last:
+        if not free(match) or zone is None or first is None or last is None or first == last:
             continue
-        midnight = event.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = (event.astimezone(UTC) + zone).replace(hour=0, minute=0, second=0, microsecond=0) - zone
         start, end = midnight + timedelta(minutes=first), midnight + timedelta(minutes=last)
         if end < start:  # over midnight
             start, end = (start - timedelta(days=1), end) if event < end else (start, end + timedelta(days=1))
         yield _Span(start, end, match.group(), match.span())
 
 
-def _end(start: str, end: str) -> datetime | None:
+def _end(start: str, end: str, offset: timedelta) -> datetime | None:
     """The end of an interval; its date may be left out where it is the start's, and a date ends with its day."""
     if re.fullmatch(r"\d\d-\d\d", end):
         end = f"{start[:5]}{end}"
     elif re.match(r"\d\d:", end):
-        end = f"{start[:10]}T{end.rstrip('Z ')}Z"
-    moment = parse_time(end)
+        end = f"{start[:10]}T{end}"
+    moment = _moment(end, offset)
     return moment + timedelta(days=1, seconds=-1) if moment and len(end) == 10 else moment
 
 

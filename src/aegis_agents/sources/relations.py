@@ -17,6 +17,7 @@ from typing import Final
 from aegis_agents.records import Entity, Fact
 from aegis_agents.sources.keys import Keys
 from aegis_agents.sources.relation import Relation, View
+from aegis_agents.sources.relation_certificates import certificate_relations
 from aegis_agents.sources.relation_counts import count_relations
 from aegis_agents.sources.relation_domains import domain_relations
 from aegis_agents.sources.relation_identifiers import identifier_relations
@@ -57,6 +58,7 @@ def derive(
         identifier_relations(views),
         count_relations(views),
         role_relations(views, entities),
+        certificate_relations(views),
     )
     turns = [relation for turn in zip_longest(*families) for relation in turn if relation is not None]
     kept: dict[str, Relation] = {}

@@ -7,8 +7,9 @@ Alerts that share a seed differ in little but the deciding facts (minimal pairs)
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aegis_agents.records import Fact, Incident, Severity, Verdict
 from aegis_agents.sources import parse
@@ -41,15 +42,25 @@ class Example(NamedTuple):
     format: str
 
 
+_APART: Final = re.compile(r"\b(?:outside|not|differs?|another asset|another user|also the|before named|after named)\b")
+"""How relations say that two facts do not go together."""
+
+
 def stances_of(facts: Sequence[Fact], side_of: Callable[[Fact], int]) -> tuple[int, ...]:
     """The stance of each fact: `side_of` those that the alert has. A derived one takes the side of what it compares, if
     that is on one side, and is unknown else: whether an address lies in a range speaks for what the two decide.
+
+    That two do not go together exonerates only where both do: a range that exonerates one address is not why another one,
+    which lies outside it, would be allowed.
     """
     own = {fact.id: side_of(fact) for fact in facts if not fact.derived}
 
     def derived(fact: Fact) -> int:
-        sides = {own[i] for i in fact.inputs if own.get(i, 0) > 0}
-        return sides.pop() if len(sides) == 1 else -1
+        each = [own.get(i, 0) for i in fact.inputs]
+        sides = {side for side in each if side > 0}
+        side = sides.pop() if len(sides) == 1 else -1
+        exonerates = side > FACT_CLASSES.index("attack")
+        return -1 if exonerates and min(each) <= 0 and _APART.search(fact.value.partition("(")[0]) else side
 
     return tuple(derived(fact) if fact.derived else own[fact.id] for fact in facts)
 
