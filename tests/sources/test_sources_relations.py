@@ -272,6 +272,21 @@ def test_one_field_that_lists_several_ranges_or_patterns_says_one_thing() -> Non
     ]
 
 
+def test_what_was_not_read_whole_excludes_nobody() -> None:
+    many = [f"198.51.100.{n}/32" for n in range(20)]
+    assert len(texts := derived({"src_ip": "203.0.113.9", "labels": {"egress": many}}, "address_in_range")) == 1
+    assert texts[0].startswith("address outside named range")
+    assert derived({"src_ip": "198.51.100.19", "labels": {"egress": many}}, "address_in_range")[0].startswith(
+        "address inside named range"
+    )
+    too_many = [f"198.51.{n}.0/24" for n in range(250)]
+    assert derived({"src_ip": "203.0.113.9", "labels": {"egress": too_many}}, "address_in_range") == []
+    long = ", ".join(f"198.51.100.{n}/32" for n in range(150))
+    assert derived({"src_ip": "203.0.113.9", "labels": {"egress": long}}, "address_in_range") == []
+    hosts = ", ".join(f"branch{n}-*" for n in range(80))
+    assert derived({"host": {"name": "srv-01"}, "labels": {"scope": hosts}}, "host_in_pattern") == []
+
+
 @pytest.mark.parametrize(
     ("at", "hours", "inside"),
     [

@@ -42,3 +42,25 @@ def test_a_comparison_speaks_for_what_it_compares_and_for_nothing_where_that_is_
     sides: dict[str, int], sender: str, expected: int
 ) -> None:
     assert stance_of_range(sides, sender) == expected
+
+
+@pytest.mark.parametrize(
+    ("relation", "alert", "exonerating"),
+    [
+        ("event_in_window", {"notes": {"window": "2026-04-15T08:00Z/2026-04-15T09:00Z"}}, "notes.window"),
+        ("event_in_window", {"notes": {"window": "2026-04-13T08:00Z/2026-04-13T09:00Z"}}, "notes.window"),
+        ("event_in_window", {"notes": {"hours": "22:00-23:00"}}, "notes.hours"),
+        ("address_listed", {"src_ip": "10.3.41.19", "notes": {"scanners": "10.3.250.10, 10.3.250.12"}}, "notes.scanners"),
+        ("host_in_pattern", {"host": {"name": "srv-01"}, "notes": {"scope": "paw-*"}}, "notes.scope"),
+        ("identifier_named", {"serial_seen": "SN-4417-A2", "serial_expected": "SN-4418-B7"}, "serial_expected"),
+        ("four_eyes", {"change": {"requester": "j.moss", "approver": "j.moss"}}, "change.approver"),
+        ("mail_domains", {"sender": "a@one.example", "headers": {"Reply-To": "b@two.example"}}, "sender"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_teaches_no_exoneration_by_one_half(
+    relation: str, alert: dict[str, Any], exonerating: str
+) -> None:
+    facts = parse({"time": "2026-04-14T08:30:00Z", **alert}).facts
+    told = {f.path: s for f, s in zip(facts, stances_of(facts, lambda f: 2 * (f.path == exonerating)), strict=True)}
+    assert told[exonerating] == 2
+    assert told[f"derived.{relation}"] == -1

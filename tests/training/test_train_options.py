@@ -29,20 +29,15 @@ def test_options_are_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return {"manifest_sha256": "none"}
 
     monkeypatch.setattr(build, "build", heard)
-    told = [
-        "--detection",
-        "0.8",
-        "--rejection",
-        "0.7",
-        "--undetermined",
-        "0.2",
-        "--steps",
-        "5",
-        "--seed",
-        "3",
-        "--fact-steps",
-        "9",
-    ]
+    options = {
+        "detection": "0.8",
+        "rejection": "0.7",
+        "undetermined": "0.2",
+        "steps": "5",
+        "seed": "3",
+        "fact-steps": "9",
+    }
+    told = [word for name, value in options.items() for word in (f"--{name}", value)]
     CliRunner().invoke(app, ["train", "--run", str(tmp_path), "--data", str(tmp_path), *told], catch_exceptions=False)
     recipe = asked["recipe"]
     assert recipe.aim == Aim(detection=0.8, rejection=0.7, undetermined=0.2)

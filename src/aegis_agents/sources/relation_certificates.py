@@ -1,7 +1,8 @@
 """Did a certificate's holder issue it to itself?
 
-Self-issued in the sense of RFC 5280, section 3.2: issuer and subject are one name. A house's own authority and a
-stranger's throw-away certificate look alike field by field; this tells them apart.
+Self-issued is what names one entity as issuer and subject (RFC 5280, section 3.2). It is told by the common name, where
+there is one, since products leave out other parts of names. A house's own authority and a throw-away certificate look alike
+field by field; this tells them apart.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from aegis_agents.sources.keys import word_set
 from aegis_agents.sources.relation import Relation, View, named
 
 _MOST_ENTITIES: Final = 10
+_READ: Final = 500
+"""Characters of a value in which patterns are looked for."""
 _REFERENCE = re.compile(
     r"(?<![A-Za-z0-9])(?!(?:CVE|SHA|UTF|AES|TLS|ISO|RFC|HTTP|IPV|RSA|MD|KB|AS|CN|ID|VER|PORT|TCP|UDP|PID|EC|CP|WIN)[-_]?\d)"
     r"([A-Za-z]{2,8}[-_]?\d[\dA-Za-z]*(?:-[\dA-Za-z]+){0,4})(?![A-Za-z0-9])"
@@ -94,9 +96,11 @@ def _hosts(views: Sequence[View], records: Sequence[View], hosts: Sequence[tuple
                 said = f"record names another asset: {other.group(1)}, {about} {named(record, record.fact.value)}"
                 relations.append(Relation("host_in_record", said, facts))
     for view in views if hosts else ():
-        patterns = _GLOB.findall(view.fact.value[:500]) if "*" in view.fact.value else []
+        patterns = _GLOB.findall(view.fact.value[:_READ]) if "*" in view.fact.value else []
         for host, own in hosts if patterns else ():
             matched = next((p for p in patterns if fnmatchcase(host.lower(), p.lower())), None)
+            if matched is None and len(view.fact.value) > _READ:
+                continue  # a pattern that was not read may cover it
             how = "not covered" if matched is None else "covered"
             said = f"host {how} by named pattern: {host} {named(view, matched or ', '.join(patterns))}"
             relations.append(Relation("host_in_pattern", said, (own.fact, view.fact)))

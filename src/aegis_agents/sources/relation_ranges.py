@@ -13,8 +13,11 @@ from aegis_agents.sources.keys import word_set
 from aegis_agents.sources.relation import Relation, View, named
 from aegis_agents.sources.shapes import IPAddress, as_ip, ips_in, is_internal
 
-_MOST_RANGES: Final = 12
+_MOST_RANGES: Final = 200
+"""Of one alert; who stands in none of so many is not called outside, since more may have been named."""
 _MOST_ADDRESSES: Final = 12
+_READ: Final = 2000
+"""Characters of a value; what was not read whole excludes nobody."""
 _CIDR = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})/(\d{1,2})(?![\w.]\d)")
 _CIDR6 = re.compile(r"(?<![\w:])([0-9A-Fa-f:]{2,39})/(\d{1,3})(?!\w)")
 _PATH_CIDR = re.compile(r"(?<!\d)((?:\d{1,3}[._]){3}\d{1,3})_(\d{1,2})(?!\d)")
@@ -53,6 +56,7 @@ def _placed(ranges: Sequence[_Range], addresses: Sequence[tuple[IPAddress, Entit
     fields: dict[str, list[_Range]] = defaultdict(list)
     for span in ranges:
         fields[span.view.keys.joined].append(span)
+    all_read = len(ranges) < _MOST_RANGES
     for spans in fields.values():
         for address, entity, view in addresses:
             of_its_kind = [s for s in spans if s.view.fact.id != view.fact.id and s.first.version == address.version]
@@ -63,7 +67,7 @@ def _placed(ranges: Sequence[_Range], addresses: Sequence[tuple[IPAddress, Entit
             telling = [s for s in of_its_kind if entity.role == "actor" or is_internal(address) == is_internal(s.first)]
             if inside is not None:
                 said = f"inside named range: {which} in {inside.text}"
-            elif telling:
+            elif telling and all_read and all(len(s.view.fact.value) <= _READ for s in spans):
                 said = f"outside named range: {which} not in {', '.join(s.text for s in telling[:3])}"
             else:
                 continue
@@ -76,7 +80,7 @@ def _placed(ranges: Sequence[_Range], addresses: Sequence[tuple[IPAddress, Entit
 def _ranges(views: Sequence[View]) -> list[_Range]:
     found: list[_Range] = []
     for view in views:
-        text = view.fact.value[:2000]
+        text = view.fact.value[:_READ]
         if "/" in text:
             for match in _CIDR.finditer(text):
                 found.extend(_network(match.group(1), match.group(2), view))
@@ -107,13 +111,15 @@ def _network(address: str, length: str, view: View) -> Iterator[_Range]:
 def _listed(views: Sequence[View], addresses: Sequence[tuple[IPAddress, Entity, View]]) -> Iterator[Relation]:
     for view in views:
         listing = view.keys.words & _LISTING or (view.fact.trust == "organization" and "," in view.fact.value)
-        listed = ips_in(view.fact.value[:1000]) if listing and as_ip(view.fact.value) is None else []
+        listed = ips_in(view.fact.value[:_READ]) if listing and as_ip(view.fact.value) is None else []
         for _, entity, own in addresses if listed else ():
             if own.fact.id == view.fact.id or entity.role == "peer":
                 continue
             which = f"{own.keys.leaf} {entity.value}"
             if entity.value in listed:
                 text = f"address is one of those named: {which} {named(view, view.fact.value)}"
-            else:
+            elif len(view.fact.value) <= _READ:
                 text = f"address is not one of those named: {which} {named(view, view.fact.value)}"
+            else:
+                continue
             yield Relation("address_listed", text, (own.fact, view.fact))
