@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -68,6 +71,30 @@ def test_the_same_seed_is_the_same_alert() -> None:
     family = load_families()[0]
     assert draw(family, "true_positive", 5) == draw(family, "true_positive", 5)
     assert draw(family, "true_positive", 5).incident.id != draw(family, "true_positive", 6).incident.id
+
+
+_DRAWN = """
+import hashlib, json, random
+from aegis_agents.training.corpus import draw
+from aegis_agents.training.families import load_families
+from aegis_agents.training.perturb import CHANGES, perturb
+told = [draw(family, "true_positive", 5) for family in load_families()]
+rng = random.Random(7)
+changed = [perturb(e.alert, e.format, change, rng) for e in told[:20] for change in CHANGES]
+text = json.dumps([e.alert for e in told] + [i and i.model_dump(mode="json") for i in changed])
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_the_same_seed_is_the_same_alert_in_every_process() -> None:
+    """Python orders sets of text anew in each process, and what is drawn in that order is no one's to repeat."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _DRAWN], env=os.environ | {"PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
 
 
 def test_title_and_severity_do_not_depend_on_the_verdict() -> None:

@@ -45,7 +45,8 @@ class Values:
 
     def fill(self, template: str) -> str:
         """The template with its placeholders replaced; KeyError names one that is unknown."""
-        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name}
+        # In the template's order: a set's order, and so what is drawn, would differ from process to process.
+        fields = dict.fromkeys(name for _, name, _, _ in string.Formatter().parse(template) if name)
         return template.format(**{name: self[name] for name in fields})
 
     def __getitem__(self, name: str) -> str:
