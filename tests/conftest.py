@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,3 +48,10 @@ def dev_data() -> Path:
     if not folder:
         pytest.skip("AEGIS_DEV_DATA is not set: it names the folder with development data")
     return Path(folder)
+
+
+@pytest.fixture
+def still_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rate limits see no time pass: a window that ends midway lets one request more through."""
+    now = time.time()
+    monkeypatch.setattr("limits.storage.memory.time", SimpleNamespace(time=lambda: now))

@@ -166,6 +166,7 @@ def test_a_provider_that_is_away_is_said(rig: Rig, monkeypatch: pytest.MonkeyPat
     assert "can't be reached" in words_of(got.text)
 
 
+@pytest.mark.usefixtures("still_limits")
 def test_beginning_is_limited_since_each_is_kept(rig: Rig) -> None:
     tab = rig.tab()
     codes = [tab.post("/login/oidc").status_code for _ in range(32)]

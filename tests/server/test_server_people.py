@@ -75,6 +75,7 @@ def test_tokens_need_not_be_let_answer(serving: Callable[..., Any]) -> None:
         assert ada.get("/v1/approvals").json()["total"] > 0
 
 
+@pytest.mark.usefixtures("still_limits")
 def test_a_person_may_ask_so_often(serving: Callable[..., Any]) -> None:
     with serving(rate_per_person="3/hour") as rig:
         ana, bob = rig.person("ana", "viewer"), rig.person("bob", "viewer")
@@ -85,11 +86,13 @@ def test_a_person_may_ask_so_often(serving: Callable[..., Any]) -> None:
         assert bob.get("/v1/timers").status_code == 200
 
 
+@pytest.mark.usefixtures("still_limits")
 def test_an_address_may_ask_so_often(serving: Callable[..., Any]) -> None:
     with serving(rate_per_address="2/hour") as rig:
         assert [rig.client.get("/healthz").status_code for _ in range(3)] == [200, 200, 429]
 
 
+@pytest.mark.usefixtures("still_limits")
 def test_who_guesses_has_to_wait(serving: Callable[..., Any]) -> None:
     with serving(failures_per_address="3/hour") as rig:
         ana, bob = rig.person("ana", "viewer"), rig.person("bob", "viewer")
