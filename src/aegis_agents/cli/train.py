@@ -42,7 +42,12 @@ def train(
     ] = None,
     fact_steps: Annotated[int, typer.Option("--fact-steps", min=1, help="Steps of the first stage.")] = 700,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Steps of the second stage, or of the head with --from-cases.")
+        int | None,
+        typer.Option(
+            "--steps",
+            min=0,
+            help="Steps of the second stage (0 exports what it starts from), or of the head with --from-cases.",
+        ),
     ] = None,
     detection: Annotated[
         float, typer.Option("--detection", min=0.5, max=0.99, help="The share of attacks that thresholds aim to find.")
@@ -72,6 +77,8 @@ def train(
     """Fine-tune encoder and head, quantise and calibrate; then `aegis model promote` what came of it."""
     if context.invoked_subcommand is not None:
         return
+    if from_cases and steps == 0:
+        raise typer.BadParameter("at least 1 with --from-cases", param_hint="--steps")
     with spoken_errors(), needs_extra("train"):
         target = out or run / "weights"
         if from_cases:
@@ -88,11 +95,12 @@ def train(
             from aegis_agents.training.real import labelled_lines
             from aegis_agents.training.tune_alerts import STANDARD
 
+            plan = STANDARD._replace(steps=STANDARD.steps if steps is None else steps, seed=seed)
             prepared = data or run / "data"
             if data is None and not (prepared / "manifest.json").is_file():
                 prepare(prepared, data=sources)
             aim = Aim(detection, rejection, undetermined)
-            recipe = Recipe(fact_steps, STANDARD._replace(steps=steps or STANDARD.steps, seed=seed), aim, seed)
+            recipe = Recipe(fact_steps, plan, aim, seed)
             made = build(run, target, data=prepared, recipe=recipe, start_from=start_from, name=name or NAME,
                 choose_on=labelled_lines(choose_on) if choose_on else (),
             )  # fmt: skip
@@ -117,6 +125,19 @@ def prepare_data(
         from aegis_agents.training.prepare.pipeline import prepare
 
         prepare(out, data=sources, likeness=likeness, keep_contradicted=keep_contradicted)
+
+
+@train_app.command("mean")
+def mean_of_checkpoints(
+    checkpoints: Annotated[list[Path], typer.Argument(help="best.pt of runs that went on from one start.")],
+    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write, for --start-from.")],
+) -> None:
+    """Average the weights of runs that began alike; `aegis train --start-from OUT --steps 0` exports the mean."""
+    with spoken_errors(), needs_extra("train"):
+        from aegis_agents.training.mean import mean_of
+
+        mean_of(checkpoints, out)
+        typer.echo(f"{out}: mean of {len(checkpoints)}; next: aegis train --start-from {out} --steps 0")
 
 
 @train_app.command()

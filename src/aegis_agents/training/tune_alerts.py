@@ -146,7 +146,7 @@ def tune_alerts(
     """Train, resuming from `run`/alerts.pt if it is there.
 
     `passages` are texts that retrieval must keep telling apart. `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
-    the state that ranks `held_out` best (temperature is fitted later, so its loss says little).
+    the state that ranks `held_out` best (temperature is fitted later, so its loss says little), or after no steps what it started from.
     """
     console = console or Console(stderr=True)
     torch.manual_seed(plan.seed)
@@ -186,6 +186,9 @@ def tune_alerts(
             seed=plan.seed,
             console=console,
         )
+    if not plan.steps:
+        save({"tuner": tuner.state_dict(), "step": 0}, run / "best.pt")
+        return run / "best.pt"
     tuner.eval()
     embed = partial(encode_texts, tuner.encoder, texts)
     anchor = Anchor(technique_texts, passages, partial(encode_texts, load_tuned(None).eval(), texts))
