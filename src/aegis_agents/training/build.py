@@ -21,7 +21,7 @@ from aegis_agents.training.reopen import reopen
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
 from aegis_agents.training.tune_facts import tune_facts
 
-NAME = "aegis-encoder-v4"
+NAME = "aegis-encoder-v5"
 SHIPPED = Path("shipped")
 """In the place of a checkpoint to start from: the shipped weights."""
 RANGE_TEXTS = 400
