@@ -60,7 +60,7 @@ def _what(weights: Path) -> Iterator[str]:
     yield f"- base: {about.get('base')} (sentence-transformers, Apache-2.0), checked by hash; {size:.0f} MB with head and techniques"
     yield f"- int8 with fixed activation ranges: {about.get('quantised')}"
     yield f"- training alerts by source: {about.get('alerts')}"
-    yield f"- plan: {about.get('plan')}"
+    yield f"- plan of the last run (0 steps: a checkpoint exported as it was; docs/model.md says what went before): {about.get('plan')}"
     yield f"- prepared data, SHA-256 {about.get('data')}"
     yield from ("", "## Data and licences", "")
     yield from (f"- {source}: {licence}" for source, licence in sorted(about.get("licences", {}).items()))
