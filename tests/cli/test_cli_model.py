@@ -298,7 +298,7 @@ def test_a_folder_without_what_is_needed_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--steps", "0"), "--steps"), (("--detection", "1.5"), "--detection"), (("backwards",), "backwards"),
+        (("--steps", "-1"), "--steps"), (("--detection", "1.5"), "--detection"), (("backwards",), "backwards"),
         (("--choose-on", "nothing.jsonl"), "nothing.jsonl"), (("prepare", "--out", "x", "--sources", "nothing"), "nothing"),
         (("language", "--run", "x", "--base", "nothing"), "nothing"),
     ],
