@@ -14,7 +14,6 @@ import torch
 
 from aegis_agents.errors import InputError
 from aegis_agents.training.mean import mean_of
-from aegis_agents.training.reopen import reopen
 from aegis_agents.training.tune_alerts import Plan, tune_alerts
 
 with warnings.catch_warnings():
@@ -60,13 +59,17 @@ def test_what_can_not_be_averaged_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "mean.pt").exists()
 
 
-def test_no_steps_keep_what_a_run_starts_from(tmp_path: Path) -> None:
-    reopen(tmp_path / "shipped.pt")
-    mean_of([tmp_path / "shipped.pt"] * 2, tmp_path / "mean.pt")
-    best = tune_alerts(tmp_path / "run", {}, [], {}, plan=Plan(steps=0), start_from=tmp_path / "mean.pt")
-    ours, theirs = (torch.load(f, weights_only=True)["tuner"] for f in (best, tmp_path / "shipped.pt"))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+def test_no_steps_are_what_a_run_starts_from_and_leave_the_run_as_it_was(tmp_path: Path) -> None:
+    start = _checkpoint(tmp_path / "mean.pt", w=torch.ones(2))
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "best.pt").write_bytes(b"hours of work")
+    assert tune_alerts(run, {}, [], {}, plan=Plan(steps=0), start_from=start) == start
+    assert [f.name for f in run.iterdir()] == ["best.pt"]
+    assert (run / "best.pt").read_bytes() == b"hours of work"
+    torch.save({"w": torch.ones(2)}, tmp_path / "encoder.pt")
+    with pytest.raises(InputError, match="no checkpoint of the second stage"):
+        tune_alerts(run, {}, [], {}, plan=Plan(steps=0), start_from=tmp_path / "encoder.pt")
 
 
 def test_the_command_says_what_is_next_and_what_is_wrong(tmp_path: Path) -> None:
@@ -79,3 +82,4 @@ def test_the_command_says_what_is_next_and_what_is_wrong(tmp_path: Path) -> None
     refused = CliRunner().invoke(app, ["train", "mean", str(one), "--out", str(out)])
     assert refused.exit_code == 1
     assert CliRunner().invoke(app, ["train", "--from-cases", "--steps", "0"]).exit_code == 2
+    assert CliRunner().invoke(app, ["train", "--steps", "0"]).exit_code == 2

@@ -77,8 +77,8 @@ def train(
     """Fine-tune encoder and head, quantise and calibrate; then `aegis model promote` what came of it."""
     if context.invoked_subcommand is not None:
         return
-    if from_cases and steps == 0:
-        raise typer.BadParameter("at least 1 with --from-cases", param_hint="--steps")
+    if steps == 0 and (from_cases or start_from is None):
+        raise typer.BadParameter("0 exports what --start-from names, and takes no --from-cases", param_hint="--steps")
     with spoken_errors(), needs_extra("train"):
         target = out or run / "weights"
         if from_cases:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from aegis_agents.errors import InputError
 from aegis_agents.training.groups import Group, family_group, group_stream
 from aegis_agents.training.losses import (
     Batch,
@@ -146,12 +147,19 @@ def tune_alerts(
     """Train, resuming from `run`/alerts.pt if it is there.
 
     `passages` are texts that retrieval must keep telling apart. `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
-    the state that ranks `held_out` best (temperature is fitted later, so its loss says little), or after no steps what it started from.
+    the state that ranks `held_out` best (temperature is fitted later, so its loss says little); with no steps `start_from` as it is, nothing written.
+    Raises InputError where that is the first stage's.
     """
     console = console or Console(stderr=True)
     torch.manual_seed(plan.seed)
     run.mkdir(parents=True, exist_ok=True)
     begun = torch.load(start_from, weights_only=True) if start_from else {}
+    if start_from is not None and not plan.steps:
+        if "tuner" not in begun:
+            raise InputError(
+                f"{start_from} is no checkpoint of the second stage", field="start_from", fix="train some steps"
+            )
+        return start_from
     tuner, texts = AlertTuner(load_tuned(None), plan.dropout), Texts()
     if "tuner" in begun:
         tuner.load_state_dict(begun["tuner"])
@@ -186,9 +194,6 @@ def tune_alerts(
             seed=plan.seed,
             console=console,
         )
-    if not plan.steps:
-        save({"tuner": tuner.state_dict(), "step": 0}, run / "best.pt")
-        return run / "best.pt"
     tuner.eval()
     embed = partial(encode_texts, tuner.encoder, texts)
     anchor = Anchor(technique_texts, passages, partial(encode_texts, load_tuned(None).eval(), texts))
