@@ -76,6 +76,7 @@ class Server:
         options = {
             "listen_addresses": "127.0.0.1", "port": str(self._port), "unix_socket_directories": str(self._folder),
             "max_connections": "60", "shared_buffers": "32MB", "autovacuum": "off",
+            "wal_writer_delay": "10s",  # a crash then takes what did not wait for the disk
         }  # fmt: skip
         command = [str(_program("postgres")), "-D", str(self._folder / "data")]
         command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aegis_agents.errors import StoreError
-from aegis_agents.ledger import JournalRow, SqliteStore
+from aegis_agents.ledger import JournalRow, Signer, SqliteStore
 from aegis_agents.records import AEGIS
 from aegis_agents.tools import WritePath, assign
 from tests.ledger.ledgers import decided, killed, open_in
@@ -125,6 +125,61 @@ def test_the_next_commit_that_is_flushed_moves_the_anchor_over_all(store: Sqlite
     assert store._anchor.read().entries == anchored
     store.set_expiry(key, None, AEGIS)
     assert store._anchor.read().entries == anchored + 2 == store.verify().entries
+
+
+def test_what_another_process_left_unflushed_is_not_anchored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(open_in(tmp_path)) as ours, closing(open_in(tmp_path)) as other:
+        key = approved(other)
+        other.begin(key)
+        move = ours._committed
+
+        def settled_in_between(left: Any) -> None:
+            other.settle(key, "executed", None, "")
+            move(left)
+
+        monkeypatch.setattr(ours, "_committed", settled_in_between)
+        ours.append("test", None, {})
+        anchored = ours._anchor.read().entries
+        assert anchored == len(ours.entries()) - 1, "its own entry, and not the one that came after"
+        with ours.transaction():
+            assert ours.action(key).state == "executed"
+        assert ours._anchor.read().entries == anchored, "a commit that wrote nothing flushed nothing"
+        monkeypatch.undo()
+        ours.append("test", None, {})
+        assert ours._anchor.read().entries == len(ours.entries()) == ours.verify().entries
+
+
+def test_an_entry_that_was_taken_back_is_not_anchored(store: SqliteStore) -> None:
+    def gone() -> None:
+        with store.transaction():
+            store.append("gone", None, {})
+            raise ValueError("wrong")
+
+    anchored = store._anchor.read().entries
+    with store.transaction():
+        store.append("kept", None, {})
+        with pytest.raises(ValueError, match="wrong"):
+            gone()
+    assert (store._anchor.read().entries, store.verify().entries) == (anchored, anchored + 1)
+    store.append("kept", None, {})
+    assert store._anchor.read().entries == anchored + 2 == store.verify().entries
+
+
+def test_only_a_commit_that_is_flushed_signs(tmp_path: Path) -> None:
+    """A copy elsewhere must not name a checkpoint that a power cut takes from the ledger."""
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    store = SqliteStore(
+        tmp_path / "aegis.sqlite", signer=Signer(tmp_path / "ledger.key", every=2, copies=copies / "notes")
+    )
+    with closing(store):
+        with store.transaction(flush=False):
+            for _ in range(5):
+                store.append("lazy", None, {})
+        assert (store.verify().checkpoints, list(copies.iterdir())) == (0, [])
+        store.append("flushed", None, {})
+        assert store.verify().checkpoints == 1
+        assert list(copies.iterdir())
 
 
 def test_what_is_answered_is_what_is_kept(store: SqliteStore) -> None:

@@ -147,6 +147,39 @@ def test_what_was_answered_survives_a_crash_of_the_server(tmp_path: Path, postgr
         store.close()
 
 
+@pytest.mark.parametrize("reads_alone", [True, False])
+def test_an_outcome_that_a_crash_forgets_was_not_anchored_by_another_worker(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, reads_alone: bool
+) -> None:
+    with running() as server:
+        ours, other = (PostgresStore(server.url, anchor=tmp_path / "anchor") for _ in range(2))
+        keys = [decided(other, name) for name in ("inc-1", "inc-2")]
+        for key in keys:
+            other.answer(key, True, person("alice"))
+        other.begin(keys[0], owner="h:1:x")
+        if reads_alone:
+            other.settle(keys[0], "executed", None, "")
+            with ours.transaction():
+                assert ours.action(keys[0]).state == "executed"
+        else:
+            move = ours._committed
+
+            def settled_in_between(left: Any) -> None:
+                other.settle(keys[0], "executed", None, "")
+                move(left)
+
+            monkeypatch.setattr(ours, "_committed", settled_in_between)
+            ours.append("test", None, {})
+            monkeypatch.undo()
+        server.crash()
+        server.start()
+        assert ours.action(keys[0]).state == "intent", "the outcome was not flushed, and is settled by looking"
+        assert ours._anchor.read().entries <= ours.verify().entries
+        assert ours.begin(keys[1], owner="h:1:x").row.state == "intent", "nothing was set back"
+        for store in (ours, other):
+            store.close()
+
+
 def test_a_commit_that_need_not_be_flushed_does_not_wait_and_the_next_one_does(pg: PostgresStore) -> None:
     for flush, expected in ((False, "off"), (True, "on"), (False, "off")):
         with pg.transaction(flush=flush):

@@ -15,6 +15,7 @@ from aegis_agents.ledger.anchor import Anchor, AnchorFile
 from aegis_agents.ledger.checking import LedgerCheck
 from aegis_agents.ledger.checkpoints import CheckpointTable
 from aegis_agents.ledger.copies import Copies
+from aegis_agents.ledger.database import Left
 from aegis_agents.ledger.export import write_export
 from aegis_agents.ledger.ids import canonical_json
 from aegis_agents.ledger.links import SELECT, Link, commitment, genesis, link_hash
@@ -36,7 +37,7 @@ class LedgerTable(CheckpointTable):
 
     def _begin_ledger(self, anchor: AnchorFile, clock: Callable[[], datetime], signer: Signer | None = None) -> None:
         """Before the database is opened: opening it may make the ledger."""
-        self._anchor, self._clock, self._anchored, self._wrote = anchor, clock, (-1, -1), False
+        self._anchor, self._clock, self._wrote = anchor, clock, False
         self._unanchored = False
         self._anchor_left: Anchor | None = None  # as this process left it: what it names was looked at then
         self._begin_signing(signer)
@@ -69,8 +70,8 @@ class LedgerTable(CheckpointTable):
         # Within a transaction no savepoint: what fails here fails before the first write, or with the database.
         with self._lock, nullcontext() if self._depth else self.transaction():
             last = self._row(
-                "SELECT m.origin AS origin, m.count AS count, m.head AS head, m.signed AS signed, e.seq AS seq, "
-                "e.hash AS hash FROM ledger_meta m "
+                "SELECT m.origin AS origin, m.count AS count, m.head AS head, m.signed AS signed, "
+                "m.checkpoints AS checkpoints, e.seq AS seq, e.hash AS hash FROM ledger_meta m "
                 "LEFT JOIN ledger_entries e ON e.seq = (SELECT max(seq) FROM ledger_entries)"
             )
             left = None if last is None else (last["seq"] or 0, last["hash"] or genesis(last["origin"]))
@@ -78,7 +79,7 @@ class LedgerTable(CheckpointTable):
                 raise LedgerTampered(f"{self.where}: the ledger's tail was changed; run `aegis ledger verify`")
             link = self._add(last["count"] + 1, self._now(), kind, incident_id, text, last["head"])
             self._run("UPDATE ledger_meta SET count = ?, head = ?", (link.seq, link.hash))
-            self._wrote = True
+            self._wrote, self._left = True, Left(last["origin"], Anchor(link.seq, link.hash, last["checkpoints"]))
             self._sign_if_due(link.seq, last["signed"])
         return link
 
@@ -90,15 +91,11 @@ class LedgerTable(CheckpointTable):
         self._run("INSERT INTO ledger_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", link)
         return link
 
-    def _committed(self) -> None:
+    def _committed(self, left: Left) -> None:
         """Move the anchor on, if the ledger still holds what the anchor says; then deliver a fresh checkpoint."""
-        now = self._row("SELECT origin, count, head, checkpoints FROM ledger_meta")
-        if now is None or (now["count"], now["checkpoints"]) == self._anchored:
-            return
-        new = Anchor(now["count"], now["head"], now["checkpoints"])
-        if not isinstance(new.entries, int) or not isinstance(new.checkpoints, int) or not _is_hash(new.head):
+        origin, new = left
+        if not isinstance(new.checkpoints, int):
             return  # verify() reports it
-        self._anchored = (now["count"], now["checkpoints"])
         try:
             old = self._anchor.read(mapped=True)
         except LedgerTampered:
@@ -106,9 +103,9 @@ class LedgerTable(CheckpointTable):
         else:
             further = old.entries < new.entries or (old[:2] == new[:2] and old.checkpoints < new.checkpoints)
             ours = old == self._anchor_left
-            if further and old.checkpoints <= new.checkpoints and (ours or self._holds(old, now["origin"])):
+            if further and old.checkpoints <= new.checkpoints and (ours or self._holds(old, origin)):
                 self._move_anchor(new)
-        self._deliver(now)
+        self._deliver(left)
 
     def _move_anchor(self, new: Anchor) -> None:
         """What was committed stays committed, whether or not the anchor can be written: an entry says that it can't."""
@@ -200,7 +197,3 @@ class LedgerTable(CheckpointTable):
             finally:
                 self._anchor.close()
                 self._disconnect()
-
-
-def _is_hash(text: object) -> bool:
-    return isinstance(text, str) and len(text) == 64 and text.isascii()

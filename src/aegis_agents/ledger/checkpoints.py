@@ -6,8 +6,9 @@ from abc import abstractmethod
 from typing import Any
 
 from aegis_agents.errors import LedgerError
+from aegis_agents.ledger.anchor import Anchor
 from aegis_agents.ledger.copies import Copies
-from aegis_agents.ledger.database import Database, Row
+from aegis_agents.ledger.database import Database, Left, Row
 from aegis_agents.ledger.links import Link
 from aegis_agents.ledger.notes import NO_NOTE, Checkpoint, note_hash
 from aegis_agents.ledger.signing import Signer
@@ -84,9 +85,18 @@ class CheckpointTable(Database):
         return row
 
     def _sign_if_due(self, seq: int, signed: int) -> None:
-        """After entry `seq` was added, in its transaction; `signed` entries are covered."""
+        """After entry `seq` was added, in its transaction; `signed` entries are covered.
+
+        Where the commit does not wait for the disk, the next one that does signs: no copy elsewhere may name a
+        checkpoint that a power cut makes this ledger forget.
+        """
         signer = self._signer
-        if signer is not None and not self._signing and seq - max(signed, self._tried) >= signer.every:
+        if (
+            signer is not None
+            and self._flushing
+            and not self._signing
+            and seq - max(signed, self._tried) >= signer.every
+        ):
             self._try_to_sign(signer)
 
     def _sign_at_end(self) -> None:
@@ -121,7 +131,7 @@ class CheckpointTable(Database):
             note = signer.sign(meta["origin"], says.text())
             self._run("INSERT INTO ledger_checkpoints (number, note) VALUES (?, ?)", (number, note))
             self._run("UPDATE ledger_meta SET checkpoints = ?, signed = ?", (number, meta["count"]))
-            self._fresh = True
+            self._fresh, self._left = True, Left(meta["origin"], Anchor(meta["count"], meta["head"], number))
             return note
         finally:
             self._signing = False
@@ -138,15 +148,15 @@ class CheckpointTable(Database):
             )
         return key
 
-    def _deliver(self, meta: Row) -> None:
+    def _deliver(self, left: Left) -> None:
         """After the commit: name the key among those that verify, and copy the checkpoint elsewhere."""
-        if not self._fresh or self._signer is None or not meta["checkpoints"]:
+        if not self._fresh or self._signer is None or not left.anchor.checkpoints:
             return
         self._fresh = False
         try:
-            self._signer.publish(self._signer.key(meta["origin"]))
+            self._signer.publish(self._signer.key(left.origin))
             if self._copies is not None:
-                self._copies.write(meta["origin"], self._notes_after)
+                self._copies.write(left.origin, self._notes_after)
             self._problem = None
         except LedgerError as error:
             told, self._problem = self._problem is not None, str(error)

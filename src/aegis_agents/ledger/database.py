@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from aegis_agents.errors import StoreError
+from aegis_agents.ledger.anchor import Anchor
 from aegis_agents.ledger.schema import OLDEST, VERSION
 
 
@@ -41,6 +42,13 @@ class Standing(NamedTuple):
     """When the last of it was there; None while it is under way."""
 
 
+class Left(NamedTuple):
+    """The ledger as a transaction leaves it."""
+
+    origin: str
+    anchor: Anchor
+
+
 class Database(ABC):
     """One database connection guarded by a lock.
 
@@ -56,6 +64,7 @@ class Database(ABC):
         self._flushing = True  # whether the commit of the transaction that is open waits for the disk
         self._process = os.getpid()
         self._known: int | None = None  # the mark of the version that was looked at last
+        self._left: Left | None = None  # as the transaction that is open leaves the ledger, None where it adds nothing
 
     def _create(self) -> None:
         """Make or migrate the tables. Two processes may open a new database at once: all in one transaction."""
@@ -148,8 +157,12 @@ class Database(ABC):
         raise StoreError(f"{self.where}: written by version {found}, which can't be brought to {VERSION}")
 
     @abstractmethod
-    def _committed(self) -> None:
-        """Called after each outermost commit that was flushed, the lock still held."""
+    def _committed(self, left: Left) -> None:
+        """Called after each outermost commit that was flushed and added to the ledger, the lock still held.
+
+        `left` is of that transaction alone. What the ledger holds by now may be more: another process may have
+        committed since, and lazily, so that a power cut would forget it.
+        """
 
     @contextmanager
     def transaction(self, *, flush: bool = True) -> Iterator[None]:
@@ -159,7 +172,7 @@ class Database(ABC):
             if depth == 0:
                 self._check_process()
                 mark = self._begin(flush=flush)
-                self._flushing = flush
+                self._flushing, self._left = flush, None
             else:
                 self._run(f"SAVEPOINT level{depth}")
             self._depth += 1
@@ -169,6 +182,7 @@ class Database(ABC):
                 yield
                 self._run("COMMIT" if depth == 0 else f"RELEASE SAVEPOINT level{depth}")
             except BaseException:
+                self._left = None  # what was taken back with it is not known here: the anchor may lag
                 if self._open_transaction():  # SQLite itself rolls back on a full disk
                     self._run("ROLLBACK" if depth == 0 else f"ROLLBACK TO SAVEPOINT level{depth}")
                     if depth:
@@ -176,8 +190,8 @@ class Database(ABC):
                 raise
             finally:
                 self._depth = depth
-            if depth == 0 and self._flushing:
-                self._committed()
+            if depth == 0 and self._flushing and self._left is not None:
+                self._committed(self._left)
 
     def _before_an_effect(self) -> None:
         """For a transaction that the world is touched after: a power cut must not forget it."""

@@ -14,7 +14,7 @@ from aegis_agents.errors import LedgerError, StoreError
 from aegis_agents.ledger.anchor import Anchor, AnchorFile
 from aegis_agents.ledger.behind import refuse_if_set_back
 from aegis_agents.ledger.chain import utc_now
-from aegis_agents.ledger.database import Database, Read, Row, Standing
+from aegis_agents.ledger.database import Database, Left, Read, Row, Standing
 from aegis_agents.ledger.postgres_connection import DEFAULT_SCHEMA, Address, load_psycopg
 from aegis_agents.ledger.postgres_guards import POSTGRES_GUARDS, standing
 from aegis_agents.ledger.postgres_text import escape, make_rows, translate
@@ -244,9 +244,9 @@ class PostgresStore(QueueTable, PostgresDatabase):
             meta = self._rows("SELECT count, head, checkpoints FROM ledger_meta")[0]
         self._anchor.create(Anchor(meta["count"], meta["head"], meta["checkpoints"]))
 
-    def _committed(self) -> None:
+    def _committed(self, left: Left) -> None:
         try:
-            super()._committed()
+            super()._committed(left)
         except StoreError:
             # What was committed is: the connection broke after it. An anchor that lags behind verifies.
             pass
