@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,12 +52,21 @@ def unseen_family_examples(n: int, *, seed: int = 23) -> list[Example]:
     return [draw(rng.choice(families), kinds[i % 4], rng.randrange(1 << 40)) for i in range(n)]
 
 
-def test_situations() -> Iterator[tuple[Situation, str, list[Example]]]:
+Told = tuple[Situation, str, list[Example]]
+"""A situation, its family, and all of its variants as alerts."""
+
+
+def test_situations() -> Iterator[Told]:
     """Situations that neither train nor develop, with all of their variants."""
     for writer, situation in load_situations():
         if part_of(situation.scenario) == "test":
-            family = f"{writer}:{situation.scenario}"
-            yield situation, family, [tell_variant(situation, v, family) for v in situation.variants]
+            yield tell(writer, situation)
+
+
+def tell(writer: str, situation: Situation) -> Told:
+    """The situation with all of its variants."""
+    family = f"{writer}:{situation.scenario}"
+    return situation, family, [tell_variant(situation, v, family) for v in situation.variants]
 
 
 def calibration(sizes: Sizes) -> Alerts:
@@ -72,10 +81,11 @@ def situations() -> Alerts:
     return Dataset(name="situations", cases=cases, evaluators=[VerdictRight()])
 
 
-def minimal_pairs(most: int = 1) -> Alerts:
-    """Variants of one test situation that differ in at most `most` fields and in whether it was an attack."""
+def minimal_pairs(most: int = 1, among: Iterable[Told] | None = None) -> Alerts:
+    """Variants of one situation (of a test situation, if not told `among` which) that differ in whether it was an
+    attack, and in at most `most` fields."""
     cases: list[AlertCase] = []
-    for situation, family, told in test_situations():
+    for situation, family, told in test_situations() if among is None else among:
         for a, b in itertools.combinations(range(len(told)), 2):
             verdicts = {told[a].verdict, told[b].verdict}
             alike = (told[a].verdict == "true_positive") == (told[b].verdict == "true_positive")
