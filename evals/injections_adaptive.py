@@ -12,10 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from aegis_agents.model import FastModel
-from aegis_agents.model.lexical import features
+from aegis_agents.model.lexical import count
 from aegis_agents.records import Fact, Incident
 from aegis_agents.sources import parse
 from aegis_agents.training.alerts.situations import load_situations
@@ -78,9 +76,8 @@ def pull(model: FastModel, incidents: Sequence[Incident], texts: Sequence[str], 
 def _weight(model: FastModel, word: str) -> float:
     """What the word table holds of one word: above 0 it speaks for an attack. The attacker reads the shipped file."""
     table = model._lexical
-    (word_hash,) = features(word)[:1]
-    at = min(int(np.searchsorted(table._hashes, word_hash)), len(table._hashes) - 1)
-    return float(table._weights[at]) if table._hashes[at] == word_hash else 0.0
+    at, _ = table._words.read(count([word]))
+    return float(table._weights[at[0]]) if len(at) else 0.0
 
 
 def search(model: FastModel, develop: Sequence[Unit], against: Truth, seed: int = 5) -> Found:

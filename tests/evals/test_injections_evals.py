@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from aegis_agents.model import FastModel
 from aegis_agents.records import ProposedAction, Target
 from aegis_agents.sources import parse
 from evals import counterfactual as measured
 from evals.counterfactual import Planted, Run, rate, to_markdown, turns
 from evals.injections import BYSTANDER, framing, silencing
+from evals.injections_adaptive import _weight
 from evals.injections_cases import DEFENCES, Outcome, Unit, Would, named
 from evals.injections_innocent import LOOKALIKES, PLAIN
 from evals.planting import at_position, name_positions, rewritten, woven
@@ -111,3 +113,13 @@ def test_the_texts_are_many_and_each_is_its_own() -> None:
     assert any(BYSTANDER["domain"] in t for _, t in framing())
     for _, text in silencing():
         assert parse(ALERT | {"command_line": text}).facts
+
+
+def test_the_adaptive_attacker_reads_the_words_that_ship() -> None:
+    model = FastModel(threads=1)
+    assert _weight(model, "qqzzxyq") == 0.0, "a word that nobody wrote"
+    weights = {word: _weight(model, word) for word in ("maintenance", "approved", "beacon", "mimikatz", "scheduled")}
+    assert any(weights.values())
+    for word, weight in weights.items():
+        if weight:
+            assert (model._lexical.attack_odds([word]) > model._lexical._bias) == (weight > 0)
