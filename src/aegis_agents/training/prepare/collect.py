@@ -69,17 +69,22 @@ def label(example: Example, source: Source, split: Split) -> LabelledAlert:
 def collect(data: Path | None) -> Iterator[LabelledAlert]:
     """All alerts of all sources; those from outside only where `data` names a folder, which must have all of them.
 
-    Raises InputError where it lacks one.
+    Raises InputError where it lacks one, before anything else is read.
     """
-    for source in SOURCES:
-        if source.needs_data and data is None:
-            continue
-        for held_out in (False, True):
-            try:
-                for example in source.read(data, held_out):
-                    yield label(example, source, "develop" if held_out else "train")
-            except FileNotFoundError as error:
-                raise InputError(
-                    f"{source.name} is not in {data}: {error.filename} is missing", field="sources",
-                    fix="put it there, or prepare without --sources",
-                ) from error  # fmt: skip
+    asked = [(s, held_out) for s in SOURCES if data is not None or not s.needs_data for held_out in (False, True)]
+    for source, held_out in asked:
+        if source.needs_data:
+            next(_read(source, data, held_out), None)  # what is missing is said now, not minutes later
+    for source, held_out in asked:
+        for example in _read(source, data, held_out):
+            yield label(example, source, "develop" if held_out else "train")
+
+
+def _read(source: Source, data: Path | None, held_out: bool) -> Iterator[Example]:
+    try:
+        yield from source.read(data, held_out)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{source.name} is not in {data}: {error.filename} is missing", field="sources",
+            fix="put it there, or prepare without --sources",
+        ) from error  # fmt: skip
