@@ -37,12 +37,12 @@ def flush_after_lock(store: Any) -> None:
     """
     real_begin, real_committed = store._begin, store._committed
 
-    def begin(*, flush: bool) -> None:
-        real_begin(flush=False)
+    def begin(*, flush: bool) -> int:
+        return int(real_begin(flush=False))
 
-    def committed() -> None:
+    def committed(left: Left) -> None:
         store._run("SELECT pg_logical_emit_message(true, 'aegis', '')")
-        real_committed()
+        real_committed(left)
 
     store._begin, store._committed = begin, committed
 
