@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from aegis_agents.ledger.database import Left
 from aegis_agents.sources import parse
 from evals.bench.alerts import distinct, meet_everybody, stream
 from evals.bench.ledger import Prepared, _case, _decisions, investigate
