@@ -96,7 +96,9 @@ def to_markdown(found: dict[str, Any]) -> str:
         if share["n"]:
             mean = share["over writers"]
             all_alerts = f"{share['k'] / share['n']:.3f} ({share['k']}/{share['n']})"
-            lines.append(f"| {name} | {all_alerts} | {mean['mean']:.3f} | {mean['low']:.2f} to {mean['high']:.2f} |")
+            alike = mean["low"] == mean["high"]  # then the bootstrap says nothing of how sure that is
+            interval = "none: all alike" if alike else f"{mean['low']:.2f} to {mean['high']:.2f}"
+            lines.append(f"| {name} | {all_alerts} | {mean['mean']:.3f} | {interval} |")
     return "\n".join(lines) + "\n"
 
 

@@ -32,7 +32,7 @@ def test_each_alert_is_judged_once_and_pairs_are_not_counted_twice() -> None:
     model = Counting()
     found = figures(model, told)  # type: ignore[arg-type]
     assert model.judged == found["alerts"] == len(told[0][2])
-    assert found["undetermined called so"]["share"] in (1.0, None), "the fake knows nothing and says so"
+    assert found["undetermined called so"]["share"] == 1.0, "the fake knows nothing and says so"
     pairs = {c.metadata.pair for c in minimal_pairs(among=told).cases if c.metadata}
     assert found["minimal pairs, both right"] == {"share": 0.0, "k": 0, "n": len(pairs), **_wilson(len(pairs))}
 
@@ -53,4 +53,9 @@ def test_a_writer_counts_once_however_much_was_written() -> None:
     assert shares["detection"]["over writers"]["mean"] == pytest.approx(0.45)
     text = to_markdown({"model": "m", "alerts": 1, "situations": 1, "writers": 3, "shares": shares})
     assert "| detection | 0.009 (9/1010) | 0.450 |" in text
+    none = {"detection": {"k": 0, "n": 10, "over writers": {"mean": 0.0, "low": 0.0, "high": 0.0}}}
+    alike = to_markdown({"model": "m", "alerts": 1, "situations": 1, "writers": 3, "shares": none})
+    assert "| detection | 0.000 (0/10) | 0.000 | none: all alike |" in alike, (
+        "a bootstrap of what is alike says nothing"
+    )
     assert "rejection" not in text, "of nothing nothing is said"
