@@ -11,11 +11,13 @@ from gate_cases import OPEN, SPECS, TARGETS, action, assessment, conclusion, inc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aegis_agents import assembly
 from aegis_agents.errors import SettingsError
 from aegis_agents.gate import AssetRegister, Gate, Usage, killswitch
 from aegis_agents.gate import gate as gate_module
 from aegis_agents.gate.request import VERBS
 from aegis_agents.records import AUTONOMY_LEVELS, VERDICTS, Fact, ProposedAction, Target, Verdict
+from aegis_agents.settings import load_settings
 
 PLAIN = Gate()
 WIDE = open_gate()
@@ -48,15 +50,16 @@ def test_an_asset_look_up_that_crashes_refuses(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-def test_shipped_settings_execute_nothing_alone(name: str) -> None:
+def test_a_gate_that_is_given_nothing_executes_nothing_alone(name: str) -> None:
     verdict: Verdict = "false_positive" if name == "close_alert" else "true_positive"
     assert PLAIN.decide(request(name, verdict)).verb == "ask"
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-def test_with_the_ceiling_lifted_only_shipped_records_run(name: str) -> None:
+def test_with_shipped_settings_only_tickets_notices_and_lists_run_alone(name: str, tmp_path: Path) -> None:
     verdict: Verdict = "false_positive" if name == "close_alert" else "true_positive"
-    verb = Gate(autonomy="act").decide(request(name, verdict)).verb
+    shipped = assembly.open_gate(load_settings(home=tmp_path), None)
+    verb = shipped.decide(request(name, verdict)).verb
     assert verb == ("execute" if name in ("open_ticket", "notify_owner", "add_watchlist") else "ask")
 
 

@@ -54,6 +54,16 @@ def test_verify_says_how_much_is_signed_and_by_what_it_knows(home: Path, tmp_pat
     assert (found["entries"], found["signed"], found["unsigned"], found["pinned"]) == (7, 7, 0, True)
 
 
+def test_show_begins_at_the_oldest_or_ends_at_the_newest(home: Path) -> None:
+    def shown(*given: str) -> list[int]:
+        return [json.loads(line)["seq"] for line in run("show", *given).stdout.splitlines()]
+
+    assert shown("--limit", "2") == [1, 2]
+    assert shown("--limit", "2", "--newest") == [6, 7]
+    assert shown("--limit", "2", "--newest", "--incident", "inc-old") == shown("--incident", "inc-old")[-2:]
+    assert shown("--newest", "--after", "6") == [7]
+
+
 def test_an_altered_ledger_leaves_with_code_3(home: Path) -> None:
     with tampering(home / "aegis.sqlite") as database:
         database.execute("UPDATE ledger_entries SET kind = 'x' WHERE seq = 2")

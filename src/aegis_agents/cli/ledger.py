@@ -69,11 +69,12 @@ def show(
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind, as in case.finished.")] = None,
     after: Annotated[int, typer.Option("--after", min=0, max=_MOST, help="Entries after this number.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help="At most so many.")] = 1000,
+    newest: Annotated[bool, typer.Option("--newest", help="The last --limit entries and not the first.")] = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Print entries as JSON Lines; a body that retention removed is null."""
+    """Print entries, oldest first, as JSON Lines; a body that retention removed is null."""
     with spoken_errors(), open_aegis(settings) as aegis:
-        for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit, kind=kind):
+        for entry in aegis.store.entries(incident_id=incident, after=after, limit=limit, kind=kind, newest=newest):
             print_json(entry.model_dump(mode="json"))
 
 

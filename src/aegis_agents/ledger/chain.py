@@ -128,14 +128,16 @@ class LedgerTable(CheckpointTable):
         return any(old_anchor(Link(*row)) == anchor for row in migrated)
 
     def entries(
-        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
-    ) -> list[LedgerEntry]:
-        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`."""
+        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None, *,
+        newest: bool = False,
+    ) -> list[LedgerEntry]:  # fmt: skip
+        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`: the first, or the `newest`."""
         asked = {"incident_id": incident_id, "kind": kind}
         given = {column: value for column, value in asked.items() if value is not None}
         where = " AND ".join([*(f"{column} = ?" for column in given), "seq > ?"])
-        rows = self._rows(f"{SELECT} WHERE {where} ORDER BY seq LIMIT ?", (*given.values(), after, limit))
-        return [Link(*row).entry() for row in rows]
+        order = "DESC" if newest else "ASC"
+        rows = self._rows(f"{SELECT} WHERE {where} ORDER BY seq {order} LIMIT ?", (*given.values(), after, limit))
+        return [Link(*row).entry() for row in (reversed(rows) if newest else rows)]
 
     def verify(self, keys: Collection[str] | None = None, against: Path | None = None) -> Verification:
         """Check entries, checkpoints, count, anchor and the append-only triggers, on one snapshot; see Store.verify."""

@@ -227,9 +227,10 @@ class Store(Protocol):
         ...
 
     def entries(
-        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
-    ) -> Sequence[LedgerEntry]:
-        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`.
+        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None, *,
+        newest: bool = False,
+    ) -> Sequence[LedgerEntry]:  # fmt: skip
+        """Entries with seq > `after`, of one incident or kind if asked, in order, at most `limit`: the first, or the `newest`.
 
         A body that retention removed is None; see LedgerEntry for the kinds that always have theirs.
         """
