@@ -21,6 +21,7 @@ from aegis_agents.sources import parse
         r"\Device\HarddiskVolume3\Windows\SysWOW64\rundll32.exe", r"C:\Windows\explorer.exe",
         r"%SystemRoot%\System32\svchost.exe", r"\SystemRoot\system32\drivers\tcpip.sys", "/usr/bin/python3", "/bin/bash",
         "/usr/lib/systemd/systemd", "/System/Library/CoreServices/Finder.app",
+        r"\??\C:\Windows\System32\cmd.exe", r"\\?\C:\Windows\System32\cmd.exe", r"C:\\Windows\\System32\\cmd.exe", "//usr//bin//bash",
         r"C:\Windows\Microsoft.NET\Framework64\v4.0.30319\MSBuild.exe", '"C:\\Windows\\System32\\certutil.exe"',
     ],
 )  # fmt: skip
@@ -58,3 +59,25 @@ def _groups(incident: Incident, kind: str) -> frozenset[str]:
 def test_the_hash_of_a_shell_is_shared_infrastructure_and_that_of_malware_with_a_system_parent_is_not() -> None:
     assert "shared_infrastructure" in _groups(_made(r"C:\Windows\System32\cmd.exe"), "hash")
     assert "shared_infrastructure" not in _groups(_made(r"C:\Users\bob\AppData\update.exe"), "hash")
+
+
+@pytest.mark.parametrize(
+    ("image", "protected"),
+    [
+        ({"fileName": "cmd.exe", "filePath": r"C:\Windows\System32"}, True),
+        ({"fileName": "powershell.exe", "filePath": r"C:\Windows\System32\WindowsPowerShell\v1.0"}, True),
+        ({"fileName": "explorer.exe", "folderPath": r"C:\Windows"}, True),
+        ({"fileName": "update.exe", "filePath": r"C:\Users\bob\AppData"}, False),
+    ],
+)
+def test_a_hash_in_a_list_of_nested_objects_is_told_by_the_path_beside_it(
+    image: dict[str, str], protected: bool
+) -> None:
+    digest = hashlib.sha256(b"y").hexdigest()
+    evidence = [
+        {"imageFile": {"sha256": digest, **image}, "parentProcessImageFile": {"fileName": "services.exe", "filePath": r"C:\Windows\System32"}},
+        {"imageFile": {"fileName": "svchost.exe", "filePath": r"C:\Windows\System32"}},
+    ]  # fmt: skip
+    alert = {"id": "e2", "title": "Suspicious process", "severity": "high", "evidence": evidence}
+    found = _groups(parse(json.dumps(alert), format=None, tenant="default"), "hash")
+    assert ("shared_infrastructure" in found) is protected

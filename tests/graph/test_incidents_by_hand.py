@@ -53,6 +53,17 @@ def test_the_planner_alone_asks_for_no_alert(verdict: Any) -> None:
     assert found == ({"block_ip"} if verdict == "true_positive" else set())
 
 
+def test_names_in_a_text_push_out_no_target_that_a_field_holds() -> None:
+    conclusion = Conclusion(
+        verdict="true_positive", confidence=0.9, severity="high", techniques=(), evidence=(), sentences=()
+    )
+    decoys = tuple(Entity(kind="domain", value=f"decoy{n}.example.net", role="observed") for n in range(5))
+    met = Entity(kind="domain", value="c2.example.org", role="peer", facts=("f1",))
+    found = propose(by_hand(entities=(*decoys, met)), conclusion)
+    assert next(p.target.value for p in found if p.action == "block_domain") == "c2.example.org"
+    assert sum(p.action == "block_domain" for p in found) == 3
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

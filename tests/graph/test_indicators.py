@@ -154,6 +154,17 @@ def test_another_process_s_sync_is_seen_at_once(make: Make, tmp_path: Path) -> N
         assert cited(judged(here, DOUBTFUL, 2)) == ["ours/ip:203.0.113.7"]
 
 
-def test_an_alert_of_thousands_is_looked_up_within_bounds() -> None:
+def test_an_alert_of_thousands_is_looked_up_within_bounds(make: Make, tmp_path: Path) -> None:
     alert = {"event_id": "big", "title": "Report", "ips": [f"203.0.{i // 250}.{i % 250 + 1}" for i in range(3000)]}
-    assert len(indicators_of(parse(alert))) <= MAX_INDICATORS
+    assert len(indicators_of(parse(alert))) > MAX_INDICATORS
+    with make() as aegis:
+        listing(tmp_path, aegis, ("ours", "soc", "high"))
+        notes = aegis.investigate(alert).notes
+    assert [note for note in notes if note.endswith("were not looked up: 64 are")]
+
+
+def test_decoys_in_a_text_push_out_no_field() -> None:
+    decoys = " ".join(f"http://decoy{n}.example.net/x" for n in range(60))
+    alert = {"event_id": "d", "title": "Beacon", "process_command_line": f"curl {decoys}", "dest_ip": "203.0.113.7", "dns_domain": "c2.example.org"}  # fmt: skip
+    first = [value for _, value in indicators_of(parse(alert))[:MAX_INDICATORS]]
+    assert {"203.0.113.7", "c2.example.org"} <= set(first)

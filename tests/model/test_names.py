@@ -82,3 +82,9 @@ def test_a_name_inside_another_word_stays() -> None:
 
 def test_names_are_data_and_never_a_pattern() -> None:
     assert "anything" in said(user="a.*b", hostname="h.+1(", note="anything")
+
+
+def test_letters_that_match_and_lower_to_something_else_end_no_reading() -> None:
+    """ "ſ" (U+017F) matches s and "ı" (U+0131) matches i where case is ignored, and lower() leaves both as they are."""
+    assert "on wkſ-0412 x" in said(hostname="wks-0412", message="on wkſ-0412 x")
+    assert "at fıle-0412" in said(hostname="FILE-0412", message="at fıle-0412")

@@ -92,3 +92,29 @@ def test_limits_hold_for_each_alert_of_a_file() -> None:
     assert [isinstance(read, LimitExceeded) for _, read in results] == [False] * 30 + [True]
     with pytest.raises(LimitExceeded, match="the file: is longer than 10 bytes"):
         list(read_documents("x" * 11, max_bytes=10))
+
+
+@pytest.mark.parametrize(
+    "first",
+    ['{"id": "x', "2026-01-01 10:00:00 service started", '{"a":' * 3000 + "1" + "}" * 3000, '{"a": 1,', "x" * 100],
+    ids=["cut off", "a log line", "nested", "half", "noise"],
+)
+def test_a_bad_first_line_takes_no_other_along(first: str) -> None:
+    text = first + '\n{"id": "a"}\r\n{"id": "b"}\n'
+    for given in (text, text.encode()):
+        results = list(read_documents(given))
+        assert [number for number, _ in results] == [1, 2, 3]
+        assert isinstance(results[0][1], InputError)
+        assert [read for _, read in results[1:]] == [{"id": "a"}, {"id": "b"}]
+
+
+def test_lines_break_at_line_ends_alone() -> None:
+    lines = '{"id": "a", "agent": "x\u2028y\u0085z"}\n{"id": "b"}\n{'
+    results = list(read_documents(lines))
+    assert results[0][1] == {"id": "a", "agent": "x\u2028y\u0085z"}
+    assert [number for number, _ in results] == [1, 2, 3]
+
+
+def test_a_broken_object_over_several_lines_is_one_error() -> None:
+    for text in ('{\n "a": {},\n "b": \n}', '[\n  {"a": 1},\n  {"b": 2}\n', '{"a":' * 3000 + "\n1" + "}" * 3000):
+        assert [isinstance(read, InputError) for _, read in read_documents(text)] == [True]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_agents.errors import ConnectorError, TransientConnectorError
+from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
 from aegis_agents.ledger import SqliteStore
 from aegis_agents.records import AEGIS, ActionName, Target
 from aegis_agents.tools import NftablesConnector, OutboxConnector, WritePath, assign
@@ -192,3 +192,9 @@ def test_what_can_not_be_taken_back_has_no_timer(approved: Approved, store: Sqli
         row = store.action(approved(action, target, f"inc-{action}"))
         decided = row.decision.model_copy(update={"inputs": alone})
         assert Lifetimes().of(row.model_copy(update={"decision": decided})) == life
+
+
+@pytest.mark.parametrize("hours", [0, -1, 1e12, float("inf"), float("nan")])
+def test_a_lifetime_that_can_not_be_kept_is_refused_by_name(hours: float) -> None:
+    with pytest.raises(SettingsError, match=r"lifetimes\.block_ip: "):
+        Lifetimes.load({"block_ip": hours}, 4.0)

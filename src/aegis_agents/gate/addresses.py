@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from aegis_agents.gate.spelling import domains
+from aegis_agents.shared_infrastructure import PROVIDERS, RESOLVERS, SERVICES, Address, delivery_network
 
 _NETWORKS: Final = tuple(
     ipaddress.ip_network(text)
@@ -20,38 +21,14 @@ _NETWORKS: Final = tuple(
 # Documentation networks (RFC 5737) are left out on purpose: they are routed nowhere and name nobody,
 # but `ipaddress.is_private` counts them as private.
 
-_RESOLVERS: Final = frozenset(
-    ipaddress.ip_address(text)
-    for text in (
-        "1.0.0.1", "1.1.1.1", "8.8.4.4", "8.8.8.8", "9.9.9.9", "149.112.112.112", "208.67.220.220",
-        "208.67.222.222", "2001:4860:4860::8844", "2001:4860:4860::8888", "2606:4700:4700::1001",
-        "2606:4700:4700::1111", "2620:fe::9", "2620:fe::fe",
-    )
-)  # fmt: skip
-
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """NAT64 (RFC 6052): an IPv4 address in the last 32 bits."""
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 """IPv4-compatible (RFC 4291): the same, long out of use and still read."""
 
-_SHARED_NAMES: Final = frozenset(
-    {
-        "accounts.google.com", "amazon.com", "amazonaws.com", "api.github.com", "apple.com", "aws.amazon.com",
-        "azure.com", "cloudflare-dns.com", "cloudflare.com", "cloudfront.net", "dns.google", "dns.quad9.net",
-        "doh.opendns.com", "github.com", "google.com", "googleapis.com", "graph.microsoft.com", "gstatic.com",
-        "icloud.com", "live.com", "login.live.com", "login.microsoft.com", "login.microsoftonline.com",
-        "login.windows.net", "management.azure.com", "microsoft.com", "microsoftonline.com", "office.com",
-        "office365.com", "okta.com", "one.one.one.one", "outlook.com", "outlook.office.com", "outlook.office365.com",
-        "s3.amazonaws.com", "sts.amazonaws.com", "teams.microsoft.com", "windows.com", "windows.net",
-        "windowsupdate.com", "update.microsoft.com",
-    }
-)  # fmt: skip
-"""Names that everyone uses, themselves alone: below some of them attackers keep their own."""
-
 _REGISTRIES: Final = frozenset({"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "nhs", "or", "org"})
 """Second-level names under which a country's names are registered, as in co.uk."""
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -99,7 +76,17 @@ def is_internal(address: Address) -> bool:
 
 def is_public_resolver(address: Address) -> bool:
     """Whether it is a resolver that half the world uses."""
-    return not _RESOLVERS.isdisjoint(meant(address))
+    return not RESOLVERS.isdisjoint(meant(address))
+
+
+def provider_of(kind: str, value: str) -> str | None:
+    """What everybody uses that an address or a name is part of, though not everybody depends on it; None for nothing."""
+    if kind == "domain":
+        return next((n for name in domains(value) if (n := name.removeprefix("www.")) in PROVIDERS), None)
+    address = parse(value) if kind == "ip" else None
+    if address is None:
+        return None
+    return next((network for form in meant(address) if (network := delivery_network(form)) is not None), None)
 
 
 def is_shared_name(domain: str) -> bool:
@@ -111,4 +98,4 @@ def is_shared_name(domain: str) -> bool:
 def _is_shared(name: str) -> bool:
     labels = name.removeprefix("www.").split(".")
     registry = len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _REGISTRIES
-    return len(labels) < 2 or registry or ".".join(labels) in _SHARED_NAMES
+    return len(labels) < 2 or registry or ".".join(labels) in SERVICES

@@ -131,7 +131,8 @@ class AssetRegister:
         groups = frozenset(signs)
         address = addresses.parse(target.value) if target.kind == "ip" else None
         domain = target.value if target.kind == "domain" else None
-        window = next((window for window in self.windows if window.holds(now, groups)), None)
+        holding = [window for window in self.windows if window.holds(now, groups)]
+        window = next((w for w in holding if w.kind == "freeze"), holding[0] if holding else None)
         return AssetFacts(
             tier=tier,
             groups=groups,
@@ -161,8 +162,11 @@ class AssetRegister:
                     yield entry.name, "the asset list"
             for name in groups_in_name(kind, value):
                 yield name, f"the name of a {kind}"
-        mine = _places(incident, lambda entity: (entity.kind, entity.value) == (target.kind, target.value))
-        if target.kind in ("file", "hash") and (path := system_file_beside(incident, target, mine)):
+        if (provider := addresses.provider_of(target.kind, target.value)) is not None:
+            yield "shared_infrastructure", f"everybody uses {provider}"
+        paths = _paths(incident, lambda entity: (entity.kind, entity.value) == (target.kind, target.value))
+        objects, mine = {path.rpartition(".")[0] for path in paths}, {_parent(path) for path in paths}
+        if target.kind in ("file", "hash") and (path := system_file_beside(incident, target, objects)):
             yield "shared_infrastructure", f"{path} is the operating system's"
         others = _places(incident, lambda entity: _is_rival(entity, target)) - mine - {""}
         outsider = _is_outsider(target)
@@ -177,13 +181,16 @@ class AssetRegister:
                 if outsider and (not place or place not in mine):
                     continue  # and of somebody else's address or name only where it is beside it
             for name in found:
-                if target.kind in _KINDS.get(name, frozenset({target.kind})):
+                if target.kind == "alert" or target.kind in _KINDS.get(name, frozenset({target.kind})):
                     yield name, f"fact {fact.id}"
 
 
 def _stands_for(incident: Incident, target: Target) -> Iterator[tuple[str, str]]:
-    """The target, and what goes with it: the host that it runs on or whose address it is, a host's addresses, a key's owner."""
+    """The target, and what goes with it: the host that it runs on or whose address it is, a host's addresses, a key's owner,
+    whatever an alert is about."""
     yield target.kind, target.value
+    if target.kind == "alert":
+        yield from ((entity.kind, entity.value) for entity in incident.entities if entity.role != "observed")
     if target.kind in _ON_A_HOST:
         yield from (("host", entity.value) for entity in incident.entities if _is_subject_host(entity))
     elif target.kind == "access_key":
@@ -210,8 +217,13 @@ def _is_subject_host(entity: Entity) -> bool:
 
 def _places(incident: Incident, wanted: Callable[[Entity], bool]) -> set[str]:
     """Where in the alert the wanted entities are named."""
+    return {_parent(path) for path in _paths(incident, wanted)}
+
+
+def _paths(incident: Incident, wanted: Callable[[Entity], bool]) -> list[str]:
+    """The fields that name the wanted entities."""
     ids = {fact_id for entity in incident.entities if wanted(entity) for fact_id in entity.facts}
-    return {_parent(fact.path) for fact in incident.facts if fact.id in ids} if ids else set()
+    return [fact.path for fact in incident.facts if fact.id in ids] if ids else []
 
 
 def _is_outsider(target: Target) -> bool:
@@ -223,7 +235,9 @@ def _is_outsider(target: Target) -> bool:
 
 
 def _is_rival(entity: Entity, target: Target) -> bool:
-    """Whether it is another asset of the target's sort (a person or a machine)."""
+    """Whether it is another asset of the target's sort (a person or a machine); an alert has none, it is about all of them."""
+    if target.kind == "alert":
+        return False
     same_sort = (entity.kind in _IDENTITIES) == (target.kind in _IDENTITIES)
     return same_sort and entity.kind != "alert" and entity.value != target.value
 

@@ -23,6 +23,9 @@ class PersonalKind(NamedTuple):
     valid: Callable[[str], bool] = lambda text: True
 
 
+# "[0-9]" and never "\d" below, which takes the digits of every script: the checks know ten of them.
+
+
 def _digits(text: str) -> list[int]:
     return [int(char) for char in text if char.isdigit()]
 
@@ -70,31 +73,31 @@ def _cpf(text: str) -> bool:
 
 
 _MONTHS = r"jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
-_DATE = rf"(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/. ]{{1,2}}(?:\d{{1,2}}|(?:{_MONTHS})\w{{0,6}})[-/. ]{{1,2}}\d{{2,4}})"
+_DATE = rf"(?:[0-9]{{4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}|[0-9]{{1,2}}[-/. ]{{1,2}}(?:[0-9]{{1,2}}|(?:{_MONTHS})\w{{0,6}})[-/. ]{{1,2}}[0-9]{{2,4}})"
 _GAP = r"[\"']?\s{0,3}(?:(?:no|nr|num|number|nummer|id)\b\.?)?[\"']?\s{0,2}[:=#]?\s{0,3}[\"']?"
 
 PERSONAL: Final = (
-    PersonalKind("identity number", re.compile(r"\b(?:\d{8}|[XYZxyz]-?\d{7})-?[A-HJ-NP-TV-Z]\b"), _dni),
+    PersonalKind("identity number", re.compile(r"\b(?:[0-9]{8}|[XYZxyz]-?[0-9]{7})-?[A-HJ-NP-TV-Z]\b"), _dni),
     PersonalKind("identity number", re.compile(
-        r"(?<!\d)[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}(?!\d)"), _nir),
+        r"(?<![0-9])[12] ?[0-9]{2} ?(?:0[1-9]|1[0-2]) ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}(?![0-9])"), _nir),
     PersonalKind("identity number", re.compile(
-        r"\b[A-Za-z]{6}\d{2}[A-EHLMPR-Ta-ehlmpr-t]\d{2}[A-Za-z]\d{3}[A-Za-z]\b"), _codice_fiscale),
-    PersonalKind("identity number", re.compile(r"\b756\.\d{4}\.\d{4}\.\d{2}\b"), _ahv),
-    PersonalKind("identity number", re.compile(r"(?<![\d.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\d)"), _cpf),
+        r"\b[A-Za-z]{6}[0-9]{2}[A-EHLMPR-Ta-ehlmpr-t][0-9]{2}[A-Za-z][0-9]{3}[A-Za-z]\b"), _codice_fiscale),
+    PersonalKind("identity number", re.compile(r"\b756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}\b"), _ahv),
+    PersonalKind("identity number", re.compile(r"(?<![0-9.])[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}(?![0-9])"), _cpf),
     PersonalKind("identity number", re.compile(
-        r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b")),
+        r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b")),
     PersonalKind("identity number", re.compile(
         r"(?i)\b(?:ssn|social security|national insurance|nino|steuer-?id(?:entifikationsnummer)?|sozialversicherung(?:snummer)?"
         rf"|svnr|personnummer|pesel|bsn|aadhaar|codice fiscale|tax(?:payer)?[ _-]?id){_GAP}"
-        r"(?P<secret>\d[\d /.-]{6,16}\d)(?!\d)")),
+        r"(?P<secret>[0-9][0-9 /.-]{6,16}[0-9])(?![0-9])")),
     PersonalKind("date of birth", re.compile(
         r"(?i)\b(?:d\.?o\.?b\.?|date[ _-]?of[ _-]?birth|birth[ _-]?date|birthday|born(?: on)?|geburtsdatum|geb\.|geboren(?: am)?"
-        rf"|date de naissance|n[ée]e? le|fecha de nacimiento|data di nascita)(?![a-z]){_GAP}(?P<secret>{_DATE})(?!\d)")),
+        rf"|date de naissance|n[ée]e? le|fecha de nacimiento|data di nascita)(?![a-z]){_GAP}(?P<secret>{_DATE})(?![0-9])")),
     PersonalKind("identity document", re.compile(
         r"(?i)\b(?:passport|reisepass|personalausweis|passeport|pasaporte|driv(?:er|ing)'?s?[ _-]licen[cs]e"
-        rf"|identity[ _-]card|id[ _-]card){_GAP}(?P<secret>(?=(?:[A-Z]{{0,9}}\d){{3}})[A-Z0-9]{{6,12}})\b")),
+        rf"|identity[ _-]card|id[ _-]card){_GAP}(?P<secret>(?=(?:[A-Z]{{0,9}}[0-9]){{3}})[A-Z0-9]{{6,12}})\b")),
     PersonalKind("patient number", re.compile(
         rf"(?i)\b(?:mrn|medical[ _-]record|patient[ _-]?(?:id|no|number|nummer)|health[ _-]insurance){_GAP}"
-        r"(?P<secret>(?=[A-Z-]{0,6}\d)[A-Z0-9-]{5,20})(?![\w-])")),
+        r"(?P<secret>(?=[A-Z-]{0,6}[0-9])[A-Z0-9-]{5,20})(?![\w-])")),
 )  # fmt: skip
 """In the order in which they are masked."""

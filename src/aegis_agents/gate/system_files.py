@@ -10,7 +10,7 @@ from typing import Final
 from aegis_agents.records import Incident, Target
 
 _WINDOWS: Final = re.compile(
-    r"(?:[a-z]:|\\\\\?\\[a-z]:|\\device\\harddiskvolume\d+|\\systemroot|%(?:systemroot|windir)%)?"
+    r"(?:(?:\\\\[?.]\\|\\\?\?\\)?[a-z]:|\\device\\harddiskvolume\d+|\\systemroot|%(?:systemroot|windir)%)?"
     r"\\(?:windows\\)?(?:system32|syswow64|sysnative|winsxs|servicing|systemapps|microsoft\.net)\\.+"
     r"|(?:[a-z]:|\\device\\harddiskvolume\d+)\\windows\\[^\\]+\.(?:exe|dll|sys)"
 )
@@ -21,6 +21,10 @@ _WRITABLE: Final = re.compile(
 """Folders under those that accounts without rights can write, where malware hides for that reason."""
 _UNIX: Final = re.compile(r"(?:/usr)?/(?:bin|sbin|lib|lib32|lib64|libexec)/.+|/system/(?:library|applications)/.+")
 
+_DOUBLED: Final = re.compile(r"(?<=.)([\\/])[\\/]+")
+"""Separators that stand twice or more, as where a log was escaped twice; not the first, which begin a share or a device."""
+_FOLDER: Final = re.compile(r"(?i)^(?:file|folder|image|process)[ _-]?path$")
+"""Fields that hold a file's folder in some products (Defender's filePath), the file itself in others."""
 _PARENT: Final = re.compile(r"(?i)parent|initiat|creator|direct")
 
 
@@ -30,23 +34,32 @@ def is_system_file(path: str) -> bool:
 
     An attacker who is an administrator can write there too: then a person is asked once more than needed.
     """
-    text = path.strip().strip('"').casefold()
-    if _UNIX.fullmatch(text):
+    text = _DOUBLED.sub(r"\1", path.strip().strip('"').casefold())
+    if _UNIX.fullmatch(text.replace("//", "/", 1) if text.startswith("//") else text):
         return "/../" not in text
     text = text.replace("/", "\\")
     return "\\..\\" not in text and bool(_WINDOWS.fullmatch(text)) and not _WRITABLE.search(text)
 
 
-def system_file_beside(incident: Incident, target: Target, places: Collection[str]) -> str | None:
+def system_file_beside(incident: Incident, target: Target, objects: Collection[str]) -> str | None:
     """The operating system's file that the target is, or that stands beside a hash and so may be what was hashed.
 
-    `places` are the objects of the alert in which the target is named; a parent process beside it is another file.
+    `objects` are the paths of the objects in which the target is named, whole; a parent process beside it is another file.
     """
     if target.kind == "file":
         return target.value if is_system_file(target.value) else None
     for fact in incident.facts:
         where, _, leaf = fact.path.rpartition(".")
-        beside = where in places or any(place.startswith(f"{where}.") for place in places if where)
-        if beside and not _PARENT.search(leaf) and is_system_file(fact.value):
+        beside = where in objects or any(name.startswith(f"{where}.") for name in objects if where)
+        if (
+            beside
+            and not _PARENT.search(leaf)
+            and is_system_file(_in_it(fact.value) if _FOLDER.search(leaf) else fact.value)
+        ):
             return fact.value
     return None
+
+
+def _in_it(folder: str) -> str:
+    """A file in a folder; of a path that already names one, something below it, which changes no answer."""
+    return f"{folder.strip().strip(chr(34)).rstrip('/' + chr(92))}{'/' if folder.startswith('/') else chr(92)}file.exe"

@@ -82,7 +82,9 @@ def names_as_kinds(incident: Incident) -> Callable[[Fact], str]:
     def said(fact: Fact) -> str:
         value = fact.value
         if machines is not None:
-            value = machines.sub(lambda found: hosts[found[0].lower()], value)
+            value = machines.sub(
+                lambda found: hosts.get(found[0].lower(), found[0]), value
+            )  # "ſ" matches s and lowers to itself
         if not persons:
             return value
         if fact.derived:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aegis_agents.errors import InputError, LimitExceeded
@@ -49,13 +50,9 @@ def read_documents(
     notes = Notes()
     try:
         document = parse_json(text, whole, notes)
-    except LimitExceeded as error:
-        yield 1, error
-        return
     except InputError as error:
-        lines = text.splitlines(keepends=True)
-        first = next((line for line in lines if line.strip()), b"")
-        if len(lines) > 1 and _whole_json(first):
+        lines = _lines(text)
+        if len(lines) > 1 and _is_json_lines(lines):
             yield from read_lines(lines, limits=limits)
         else:
             yield 1, error.at_line(1) if len(lines) < 2 else error
@@ -66,13 +63,27 @@ def read_documents(
         yield number, _checked(item, number, limits, repaired)
 
 
-def _whole_json(line: str | bytes) -> bool:
-    """Whether this line alone is JSON, or at least opens and closes an object, so that the text is JSON Lines."""
+def _lines(text: str | bytes) -> Sequence[str | bytes]:
+    """The lines, broken at CR and LF alone: a JSON string may hold every other character that breaks lines elsewhere."""
+    return text.splitlines() if isinstance(text, bytes) else re.split(r"\r\n?|\n", text)
+
+
+def _is_json_lines(lines: Sequence[str | bytes]) -> bool:
+    """Whether the first line is JSON or opens and closes an object, or any is an object by itself.
+
+    Any: a first line that was cut off, or is no JSON, must not take the good ones along. Those that are indented are
+    parts of something larger.
+    """
+    first = next((line.strip() for line in lines if line.strip()), b"")
+    closed = first[:1] in ("{", b"{") and first[-1:] in ("}", b"}")
+    return closed or _parses(first) or any(_parses(line) for line in lines if line[:1] in ("{", b"{"))
+
+
+def _parses(line: str | bytes) -> bool:
     try:
         json.loads(line)
     except (ValueError, RecursionError):
-        stripped = line.strip()
-        return stripped[:1] in ("{", b"{") and stripped[-1:] in ("}", b"}")
+        return False
     return True
 
 

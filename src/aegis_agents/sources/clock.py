@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 _ISO: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?"
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
+    r"\s*([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?:\[[\w/+-]{1,40}\])?"
 )
+"""RFC 3339 and ISO 8601 as products write it; a zone's name in brackets behind its offset is Java's."""
 _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -19,9 +21,9 @@ def from_match(match: re.Match[str]) -> datetime | None:
     try:
         clock = (int(hour or 0), int(minute or 0), int(second or 0), micro)
         result = datetime(int(year), int(month), int(day), *clock, UTC)
-        if zone and zone not in ("Z", "UTC"):
+        if zone and zone[0] in "+-":
             sign = -1 if zone[0] == "-" else 1
-            offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:])) * sign
+            offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:].lstrip(":") or 0)) * sign
             result = result.replace(tzinfo=timezone(offset)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -29,7 +31,11 @@ def from_match(match: re.Match[str]) -> datetime | None:
 
 
 def parse_time(value: object) -> datetime | None:
-    """ISO 8601 text or a Unix time in seconds, milli-, micro- or nanoseconds; None if it is neither."""
+    """ISO 8601 text or a Unix time in seconds, milli-, micro- or nanoseconds; None if it is neither.
+
+    None too where something stands behind it that is no zone known here: "10:00 PM" or "10:00 EST" read without it
+    would be another hour.
+    """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
@@ -37,7 +43,7 @@ def parse_time(value: object) -> datetime | None:
     if not isinstance(value, str) or len(value) > 64:
         return None
     text = value.strip()
-    match = _ISO.match(text)
+    match = _ISO.fullmatch(text)
     if match:
         return from_match(match)
     if re.fullmatch(r"\d{10,19}(?:\.\d{1,9})?", text):

@@ -47,7 +47,7 @@ class Found:
     """The entities so far, each once: first spelling, strongest role, the facts that name it."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], tuple[EntityKind, str, list[str]]] = {}
+        self._kept: dict[tuple[str, str], tuple[EntityKind, str, dict[str, EntityRole]]] = {}
         self._role: dict[tuple[str, str], EntityRole] = {}
         self.left_out = 0
 
@@ -66,18 +66,33 @@ class Found:
             if len(self._kept) >= (_MOST_OBSERVED if role == "observed" else _MOST):
                 self.left_out += 1
                 return
-            self._kept[key] = (kind, value, [fact])
+            self._kept[key] = (kind, value, {fact: role})
             self._role[key] = role
             return
-        if fact not in kept[2] and len(kept[2]) < _FACTS_EACH:
-            kept[2].append(fact)
-        if _ROLES.index(role) < _ROLES.index(self._role[key]):
-            self._role[key] = role
+        _remember(kept[2], fact, role)
+        self._role[key] = _stronger(role, self._role[key])
 
     def entities(self) -> Iterable[Entity]:
         """All of them, in the order in which they were first named."""
         for key, (kind, value, facts) in self._kept.items():
             yield Entity(kind=kind, value=value, role=self._role[key], facts=tuple(facts))
+
+
+def _stronger(one: EntityRole, other: EntityRole) -> EntityRole:
+    return min(one, other, key=_ROLES.index)
+
+
+def _remember(facts: dict[str, EntityRole], fact: str, role: EntityRole) -> None:
+    """Keep a fact that names an entity, at most so many: a text that repeats a name can't push out the field that holds it."""
+    if fact in facts:
+        facts[fact] = _stronger(role, facts[fact])
+        return
+    if len(facts) >= _FACTS_EACH:
+        weakest = next((f for f, r in reversed(facts.items()) if r == "observed"), None)
+        if role == "observed" or weakest is None:
+            return
+        del facts[weakest]
+    facts[fact] = role
 
 
 def scan(found: Found, leaf: Leaf, text: str, fact: str, place: Place | None) -> None:

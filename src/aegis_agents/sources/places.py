@@ -71,6 +71,8 @@ _WINDOWS_DOMAIN: Final = re.compile(
     r"(?:domainname|userdomain|accountdomain|subjectdomain|targetdomain|ntdomain|logondomain|machinedomain|domainid)$"
 )
 _IP_SENT: Final = word_set("src source client caller sender remote attacker orig origin clicking external click")
+_IP_CLAIMED: Final = word_set("forwarded xff real true")
+"""Of addresses that a request says it came from: whoever sent it wrote them."""
 _IP_MET: Final = word_set("dst dest destination target resp responder server peer")
 
 
@@ -172,7 +174,7 @@ def ip_role(keys: Keys, internal: bool) -> EntityRole:
     The organization's own addresses are what the alert is about; others are who came (actor) or where it went (peer).
     """
     words = keys.words | keys.above
-    if "parent" in words or keys.leaf.endswith(("ranges", "list")):
+    if "parent" in words or keys.leaf.endswith(("ranges", "list")) or words & _IP_CLAIMED:
         return "observed"
     if words & _IP_SENT:
         return "subject" if internal else "actor"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Final
 
 from aegis_agents.records import Entity
@@ -36,7 +37,7 @@ def name_relations(views: Sequence[View], entities: Sequence[Entity]) -> list[Re
     return [
         *_people(records, people)[:6],
         *_hosts(views, records, hosts)[:6],
-        *list(_references(views, records))[:4],
+        *islice(_references(views, records), 4),
     ]
 
 
@@ -111,6 +112,13 @@ def _host_named(text: str, host: str) -> bool:
     return len(host) > 3 and (_names(text, host) or (host.count(".") > 1 and _names(text, host.partition(".")[0])))
 
 
+def _known_by(reference: str, known: Mapping[str, View]) -> View | None:
+    """The record of a reference, or of one that it goes on from: "chg-12-a" from "chg-12"."""
+    while reference not in known and "-" in reference:
+        reference = reference.rpartition("-")[0]
+    return known.get(reference)
+
+
 def _references(views: Sequence[View], records: Sequence[View]) -> Iterator[Relation]:
     """Tickets, changes and campaigns that a record names and a field that anybody can write names too."""
     known: dict[str, View] = {}
@@ -124,10 +132,7 @@ def _references(views: Sequence[View], records: Sequence[View]) -> Iterator[Rela
         if view.fact.trust != "external" or len(view.fact.value) > 2000:
             continue
         for reference in _REFERENCE.findall(view.fact.value):
-            source = known.get(reference.lower()) or next(
-                (known[name] for name in known if reference.lower().startswith(name + "-")), None
-            )
-            if source is not None:
+            if (source := _known_by(reference.lower(), known)) is not None:
                 said = f"reference of a record repeated where anybody can write: {reference}"
                 said += f" {named(view, view.fact.value)} {named(source, source.fact.value)}"
                 yield Relation("reference_repeated", said, (view.fact, source.fact))

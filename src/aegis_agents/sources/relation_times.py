@@ -21,7 +21,7 @@ _SHIFT = re.compile(rf"(?<![\d-])({_DATE}) (\d\d:\d\d)\s?[-–]\s?(\d\d:\d\d)(?!
 _HOURS = re.compile(rf"(?<![\dT:.-])([0-2]\d:[0-5]\d)\s?(?:-|–|\.\.|to)\s?([0-2]\d:[0-5]\d)(?![\d:])\s?{_NAMED_ZONE}")
 _ONE = re.compile(rf"(?<![\d-])({_MOMENT})(?!\d)")
 _MONTH = re.compile(r"(?<![\w-])(20\d\d-(?:0[1-9]|1[0-2]))(?![\w-])")
-_ZONE = re.compile(r"(?:Z|UTC|([+-])(\d\d):?(\d\d))$")
+_ZONE = re.compile(r"(?:[Zz]|UTC|GMT|([+-])(\d\d):?(\d\d)|(?<=:\d\d)([+-])(\d\d))(?:\[[\w/+-]{1,40}\])?$")
 _ABBREVIATIONS: Final = {
     "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4,
     "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11,
@@ -80,9 +80,8 @@ def _offset(text: str) -> timedelta | None:
     zone = _ZONE.search(text.strip())
     if zone is None:
         return None
-    return (
-        timedelta(hours=int(zone[2]), minutes=int(zone[3])) * (-1 if zone[1] == "-" else 1) if zone[1] else timedelta()
-    )
+    sign, hours, minutes = zone[1] or zone[4], zone[2] or zone[5], zone[3] or 0
+    return timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1) if sign else timedelta()
 
 
 def _zone_of(named_zone: str | None, otherwise: timedelta) -> timedelta | None:

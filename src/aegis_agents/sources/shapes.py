@@ -10,7 +10,6 @@ from typing import Final
 from aegis_agents.sources.keys import word_set
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Not after a letter and slash (Chrome/134.0.0.0), a "v" or another number; not before /24 or a fifth number.
 _V4 = re.compile(

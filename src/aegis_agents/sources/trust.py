@@ -36,8 +36,14 @@ _CHOSEN: Final = re.compile(
     r"folderpath|\burl|urls?$|uri$|referr?er|replyto|xmailer|snippet|diff$|payload|body|scriptblock|queryname|"
     r"question|rrname|\bsni$|issuerd?n?$|imageloaded|targetobject|pipename|objectname|taskname|servicename|"
     r"rawrequest|displaymessage|commitmessage|sessionname$|(?:session|user|identity|principal|caller)arn$|contents?$|attachment|arguments?$|args$|argv|"
-    r"password|passphrase|justification|reason$|answers?$|output$|printable|cookie|bannertext|magic$"
+    r"password|passphrase|justification|reason$|answers?$|output$|printable|cookie|bannertext|magic$|"
+    r"httphost|hostheader|tlshost|forwarded|\bxff$|realip$|trueclientip"
 )
+# One of these words in the last key: it carries what was seen as it was seen, whatever else the key says.
+_CARRIED: Final = word_set(
+    "raw original input details detail data context log logs line string extra additional info information free"
+)
+_OF_WHAT_KIND: Final = word_set("type level class category kind id code count")
 # The same for a word anywhere above: everything in it was sent by the other side.
 _SENT: Final = word_set(
     "header headers http request response env environ annotations cookie cookies form querystring dns tls ssl smtp "
@@ -131,5 +137,6 @@ def _by_name(keys: Keys) -> Trust | None:
             return "product" if words & _NAMED <= _JUST_A_NAME else None
         return "external"
     if words & _MEASURED:
-        return "product"
+        carried = words & _CARRIED and not words & _OF_WHAT_KIND
+        return None if carried else "product"  # None: the value's shape decides, a number is no message
     return None

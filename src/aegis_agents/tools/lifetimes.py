@@ -10,6 +10,9 @@ from aegis_agents.errors import SettingsError
 from aegis_agents.ledger import JournalRow
 from aegis_agents.records import CATALOGUE
 
+LONGEST_HOURS = 87_600
+"""Ten years, as `undo_window` allows."""
+
 
 @dataclass(frozen=True)
 class Lifetimes:
@@ -25,8 +28,10 @@ class Lifetimes:
             spec = next((spec for spec in CATALOGUE.values() if spec.name == name), None)
             if spec is None or not spec.reversible:
                 raise SettingsError(f"lifetimes.{name}: no such action that can be undone")
-            if not 0 < value < float("inf"):
-                raise SettingsError(f"lifetimes.{name}: {value!r} are no hours; give a number above 0")
+            if not 0 < value <= LONGEST_HOURS:
+                raise SettingsError(
+                    f"lifetimes.{name}: {value!r} hours can't be kept; give more than 0, at most {LONGEST_HOURS}"
+                )
         return cls({name: timedelta(hours=value) for name, value in hours.items()}, timedelta(hours=undo_window_hours))
 
     def of(self, row: JournalRow) -> timedelta | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, get_args
 
 from aegis_agents.records import Incident
@@ -27,11 +29,20 @@ def _new_names(incident: Incident, rng: random.Random) -> dict[str, str]:
     for entity in incident.entities:
         name = entity.value
         if entity.kind == "user" and _PERSON.fullmatch(name) and not _ROLE.search(name) and len(name) >= 4:
-            taken = set(found.values())
-            found[name.lower()] = next(n for _ in range(1000) if (n := str(Values(rng)["user"])) not in taken)
+            found[name.lower()] = _other(lambda: str(Values(rng)["user"]), found)
         elif entity.kind == "host" and _NUMBERED.fullmatch(name):
-            found[name.lower()] = re.sub(r"\d", lambda _: str(rng.randrange(10)), name)
+            found[name.lower()] = _other(partial(_numbered, name, rng), found)
     return found
+
+
+def _numbered(name: str, rng: random.Random) -> str:
+    return re.sub(r"\d", lambda _: str(rng.randrange(10)), name)
+
+
+def _other(draw: Callable[[], str], found: dict[str, str]) -> str:
+    """A name that none of those before got: two machines must not become one."""
+    taken = {name.lower() for name in found.values()}
+    return next(name for _ in range(1000) if (name := draw()).lower() not in taken)
 
 
 def _renamed(node: Any, names: dict[str, str], pattern: re.Pattern[str]) -> Any:
@@ -39,7 +50,7 @@ def _renamed(node: Any, names: dict[str, str], pattern: re.Pattern[str]) -> Any:
         return {k: _renamed(v, names, pattern) for k, v in node.items()}
     if isinstance(node, list):
         return [_renamed(v, names, pattern) for v in node]
-    return pattern.sub(lambda m: names[m[0].lower()], node) if isinstance(node, str) else node
+    return pattern.sub(lambda m: names.get(m[0].lower(), m[0]), node) if isinstance(node, str) else node
 
 
 def _reordered(node: Any, rng: random.Random) -> Any:

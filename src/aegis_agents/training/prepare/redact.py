@@ -108,7 +108,10 @@ class Redactor:
 
         def replace(match: re.Match[str]) -> str:
             self.found["entity"] += 1
-            return lower[match[0].lower()]
+            # "ſ" matches s and lowers to itself: then whichever name it was that matched.
+            return lower.get(match[0].lower()) or next(
+                v for k, v in lower.items() if re.fullmatch(re.escape(k), match[0], re.I)
+            )
 
         return lambda text: pattern.sub(replace, text)
 
