@@ -10,6 +10,7 @@ import pytest
 
 from aegis_agents.errors import ModelError, ModelTampered
 from aegis_agents.model import FastModel
+from aegis_agents.model.encoder import Encoder
 from aegis_agents.model.files import FILES, read_weights, shipped_folder
 from aegis_agents.model.pin import MANIFEST_SHA256
 from aegis_agents.sources import parse
@@ -111,3 +112,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_other_weights_need_their_hash() -> None:
     with pytest.raises(ModelError, match="SHA-256"):
         FastModel(shipped_folder())
+
+
+def test_a_fact_that_is_kept_keeps_no_other_alive() -> None:
+    files = read_weights()
+    encoder = Encoder(files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=1, cache=10)
+    encoder.encode(["one fact", "another fact", "a third"])
+    assert all(vector.base is None for vector in encoder._cache.values())

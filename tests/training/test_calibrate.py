@@ -53,3 +53,29 @@ def test_thresholds_call_as_many_undetermined_as_is_asked_for() -> None:
     assert (some.detection, some.coverage) < (never.detection, never.coverage), "which has its price"
     held = count(fit(told, aim=Aim(0.99, 0.99, 0.0), at_least=Counted(0.0, 0.0, some.undetermined, 0.0)), told)
     assert held.undetermined >= some.undetermined, "a model is held to what another reaches on this side too"
+
+
+def test_bounds_are_over_what_is_called_so() -> None:
+    """Alerts that the model calls undetermined count for no bound, however wrong it would have been on them."""
+    sure = scored(0.0, 2400)
+    families = [f"f{i}" for i in range(2400)]
+    doubtful = sure.logits.copy()
+    wrong = np.arange(2400) % 4 == 0
+    doubtful[wrong, 0] = -6.0  # attacks that look harmless
+    doubtful[wrong, 3] = 9.0  # and called undetermined
+    kept = Scored(doubtful, sure.labels, families)
+    apart = [bound.harmless for bound in fit(kept).bounds]
+    assert apart[0] is not None
+    doubtful[wrong, 3] = -9.0  # called harmless now
+    counted = [bound.harmless for bound in fit(Scored(doubtful, sure.labels, families)).bounds]
+    assert counted == [None] * len(apart)
+
+
+def test_bounds_are_there_where_no_thresholds_keep_enough_decided() -> None:
+    open_ = scored(0.0)
+    open_.logits[:, 3] = 20.0
+    found = fit(open_)
+    assert found.undetermined_above == 0.6
+    assert found.bounds
+    assert all(b.attack is None and b.harmless is None for b in found.bounds), "everything is undetermined under them"
+    assert found.bound(0.2).attack is None

@@ -174,6 +174,25 @@ def test_a_candidate_that_planted_text_talks_round_is_refused() -> None:
     assert rule(gullible, gullible, EXAMPLES).promoted, "it is no less safe than what is in use"
 
 
+def test_planted_text_is_one_and_the_same_for_both_whatever_each_of_them_finds() -> None:
+    asked: list[set[str]] = []
+
+    def noting(found: Scripted) -> Scripted:
+        mine: set[str] = set()
+        asked.append(mine)
+
+        def answer(incident: Incident) -> Answer:
+            mine.update(f.value for f in incident.facts if f.value.startswith("powershell -enc") and len(f.value) > 20)
+            return found._answer(incident)
+
+        return Scripted(answer)
+
+    found = rule(noting(wrong_on("true_positive", 4)), noting(RIGHT), EXAMPLES)
+    assert asked[0] == asked[1] != set(), "an attack that one of them misses changes nothing for the others"
+    assert found.figures["new"]["planted"] == found.figures["old"]["planted"] == 16
+    assert not any(mark in text for text in asked[0] for mark in ("{{", "{user}", "{ip_ext}"))
+
+
 def test_both_are_asked_the_same() -> None:
     seen: list[list[str]] = [[], []]
 

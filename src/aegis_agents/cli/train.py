@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,16 @@ Sources = Annotated[
 ]
 
 
+_WITHOUT_CASES = ("data", "sources", "start_from", "fact_steps", "detection", "rejection", "undetermined", "choose_on")
+"""Options of a whole run: cases tune the head of the model in use, and thresholds are held to what it reaches."""
+
+
+def _given(context: typer.Context, names: Sequence[str]) -> list[str]:
+    """Those options that stand on the command line."""
+    given = (n for n in names if getattr(context.get_parameter_source(n), "name", "") == "COMMANDLINE")
+    return [f"--{name.replace('_', '-')}" for name in given]
+
+
 @train_app.callback(invoke_without_command=True)
 def train(
     context: typer.Context,
@@ -40,7 +51,9 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option("--start-from", help='A checkpoint to begin the second stage with, or "shipped".')
     ] = None,
-    fact_steps: Annotated[int, typer.Option("--fact-steps", min=1, help="Steps of the first stage.")] = 700,
+    fact_steps: Annotated[
+        int | None, typer.Option("--fact-steps", min=1, help="Steps of the first stage (default 700).")
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -68,7 +81,7 @@ def train(
             "--choose-on",
             exists=True,
             dir_okay=False,
-            help="JSON Lines of {alert, truth: {verdict}} to choose thresholds on, beside held-out alerts.",
+            help="JSON Lines of {id, alert, truth: {verdict}} to choose thresholds on, beside held-out alerts.",
         ),
     ] = None,
     seed: int = 7,
@@ -79,6 +92,8 @@ def train(
         return
     if steps == 0 and (from_cases or start_from is None):
         raise typer.BadParameter("0 exports what --start-from names, and takes no --from-cases", param_hint="--steps")
+    if from_cases and (idle := _given(context, _WITHOUT_CASES)):
+        raise typer.BadParameter("does nothing with --from-cases", param_hint=", ".join(idle))
     with spoken_errors(), needs_extra("train"):
         target = out or run / "weights"
         if from_cases:
@@ -87,20 +102,21 @@ def train(
 
             with Aegis.from_settings(settings) if settings else Aegis() as aegis:
                 home = aegis.settings.home
-                made = adapt(aegis.store, home, run, target, name=name or "own-cases", steps=steps or STEPS)
+                made = adapt(aegis.store, home, run, target, name=name or "own-cases", steps=steps or STEPS, seed=seed)
         else:
             from aegis_agents.training.build import NAME, Recipe, build
             from aegis_agents.training.calibrate import Aim
             from aegis_agents.training.prepare.pipeline import prepare
             from aegis_agents.training.real import labelled_lines
             from aegis_agents.training.tune_alerts import STANDARD
+            from aegis_agents.training.tune_facts import FACT_STEPS
 
             plan = STANDARD._replace(steps=STANDARD.steps if steps is None else steps, seed=seed)
             prepared = data or run / "data"
             if data is None and not (prepared / "manifest.json").is_file():
                 prepare(prepared, data=sources)
             aim = Aim(detection, rejection, undetermined)
-            recipe = Recipe(fact_steps, plan, aim, seed)
+            recipe = Recipe(fact_steps or FACT_STEPS, plan, aim, seed)
             made = build(run, target, data=prepared, recipe=recipe, start_from=start_from, name=name or NAME,
                 choose_on=labelled_lines(choose_on) if choose_on else (),
             )  # fmt: skip

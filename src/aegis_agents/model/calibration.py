@@ -17,6 +17,9 @@ from aegis_agents.errors import InputError
 from aegis_agents.records.base import Record
 from aegis_agents.records.judgement import VERDICTS, Verdict
 
+UNFITTED = "not yet"
+"""What `fitted_on` says of weights whose calibration was cut off: they may neither ship nor be promoted."""
+
 
 class Decided(NamedTuple):
     """A verdict and the probabilities behind it."""
@@ -28,8 +31,9 @@ class Decided(NamedTuple):
 class Bound(NamedTuple):
     """Least shares at which an answer was shown to be wrong at most this often; None where none could be shown.
 
-    `attack` is over alerts called attacks, `harmless` over those called harmless. The share is
-    that of the side among the decided, p(attack) against p(benign) + p(false).
+    `attack` is over alerts called attacks, `harmless` over those called harmless, whose facts settle which they are. The
+    share is that of the side among the decided, p(attack) against p(benign) + p(false). Temperature and thresholds were fitted
+    on the same families, three numbers that the bound does not account for.
     """
 
     tolerated: float

@@ -52,7 +52,8 @@ class Encoder:
             for text, vector in zip(wanted, vectors, strict=True):
                 out[missing[text]] = vector
             with self._lock:
-                self._cache.update(zip(wanted, vectors, strict=True))
+                # Copies: a row that is a view would keep its whole batch alive.
+                self._cache.update((text, vector.copy()) for text, vector in zip(wanted, vectors, strict=True))
                 while len(self._cache) > self._size:
                     self._cache.popitem(last=False)
         return out

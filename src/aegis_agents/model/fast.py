@@ -137,11 +137,7 @@ class FastModel:
             kept = [i for i, p in enumerate(pieces) if p.fact not in hidden]
             prepared.append(_Input([pieces[i] for i in kept], vectors[kept], skipped))
         # Those of a length together: the head's time grows with the longest of a run.
-        order = sorted(range(len(prepared)), key=lambda i: len(prepared[i].pieces))
-        found: dict[int, Assessment] = {}
-        for run in _runs(order, [len(item.pieces) for item in prepared]):
-            found.update(zip(run, self._judge([prepared[i] for i in run]), strict=True))
-        return [found[i] for i in range(len(prepared))]
+        return self._judge_all(prepared)
 
     def assess_many(self, incidents: Sequence[Incident]) -> list[Assessment]:
         """Judge several, in order; facts that they share are encoded once."""
@@ -151,11 +147,15 @@ class FastModel:
         for pieces, skipped in read_all:
             prepared.append(_Input(pieces, vectors[at : at + len(pieces)], skipped))
             at += len(pieces)
-        found: list[Assessment] = []
-        # One huge alert must not pad a whole batch to its size.
-        for start in range(0, len(prepared), 32):
-            found += self._judge(prepared[start : start + 32])
-        return found
+        return self._judge_all(prepared)
+
+    def _judge_all(self, prepared: list[_Input]) -> list[Assessment]:
+        """Those of like length together: one huge alert must not pad a whole batch to its size."""
+        order = sorted(range(len(prepared)), key=lambda i: len(prepared[i].pieces))
+        found: dict[int, Assessment] = {}
+        for run in _runs(order, [len(item.pieces) for item in prepared]):
+            found.update(zip(run, self._judge([prepared[i] for i in run]), strict=True))
+        return [found[i] for i in range(len(prepared))]
 
     def _prepare(self, incident: Incident, masked: Set[str]) -> _Input:
         pieces, skipped = read(incident)

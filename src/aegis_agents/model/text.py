@@ -105,7 +105,7 @@ def _kind(match: re.Match[str]) -> str:
         digits = match["number"].lstrip("0")
         size = len(digits) - 1
         unit, zeros = next(((u, z) for u, z in _UNITS if size >= z), ("", 0))
-        return f"{digits[: size - zeros + 1][:1]}{'0' * (size - zeros)} {unit}" if digits and unit else match[0]
+        return f"{digits[:1]}{'0' * (size - zeros)} {unit}" if digits and unit else match[0]
     if match["prefix"]:
         return f"{match['prefix']} number"
     return str(kind)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 
+from aegis_agents.errors import InputError
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.model.fast import FastModel
 from aegis_agents.training import calibrate, export
@@ -19,7 +20,7 @@ from aegis_agents.training.lexical import fit_lexical, teachers
 from aegis_agents.training.prepare.dataset import LabelledAlert, read_dataset, read_manifest
 from aegis_agents.training.reopen import reopen
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
-from aegis_agents.training.tune_facts import tune_facts
+from aegis_agents.training.tune_facts import FACT_STEPS, tune_facts
 
 NAME = "aegis-encoder-v5"
 SHIPPED = Path("shipped")
@@ -31,7 +32,7 @@ RANGE_TEXTS = 400
 class Recipe(NamedTuple):
     """How long each stage takes, and what the thresholds aim at."""
 
-    fact_steps: int = 1200
+    fact_steps: int = FACT_STEPS
     alerts: Plan = STANDARD
     aim: calibrate.Aim = calibrate.STANDARD_AIM
     seed: int = 7
@@ -81,22 +82,36 @@ def build(
     `data` is a prepared set (see prepare). `run` keeps checkpoints, and a run that was cut off
     goes on from there. `start_from` is an encoder to begin the second stage with, None trains
     the first stage and SHIPPED goes on from the shipped weights. Thresholds are chosen on held-out alerts and,
-    counted alike, on `choose_on`, and where that can be so that the shipped model is better on neither side. Raises InputError without a prepared set, ModelTampered if it was altered.
+    counted alike, on `choose_on`, and where that can be so that the shipped model is better on neither side. Raises InputError without a prepared set, or where
+    `run` was begun otherwise, ModelTampered if the set was altered.
     """
     console = console or Console(stderr=True)
     alerts, manifest = list(read_dataset(data)), read_manifest(data)
     texts = technique_texts()
     train, develop = dataset_groups(alerts, "train"), dataset_groups(alerts, "develop")
-    facts = start_from or run / "encoder.pt"
-    if start_from == SHIPPED:
+    if start_from is None:
+        facts = tune_facts(run, texts, steps=recipe.fact_steps, seed=recipe.seed, console=console)
+    elif start_from == SHIPPED:
         facts = run / "shipped.pt"
         run.mkdir(parents=True, exist_ok=True)
         reopen(facts)
-    if not facts.exists():
-        tune_facts(run, texts, steps=recipe.fact_steps, seed=recipe.seed, console=console)
+    elif start_from.is_file():
+        facts = start_from
+    else:
+        raise InputError(
+            f"there is no checkpoint {start_from}", field="start_from", fix='give a best.pt or encoder.pt, or "shipped"'
+        )
     watched = [g for kind, groups in develop.items() if kind in ("situations", "written") for g in groups]
     tuned = tune_alerts(
-        run, train, watched, texts, passages=passages(), plan=recipe.alerts, start_from=facts, console=console
+        run,
+        train,
+        watched,
+        texts,
+        passages=passages(),
+        plan=recipe.alerts,
+        start_from=facts,
+        data=manifest.digest,
+        console=console,
     )
     encoder, head = export.load_tuner(tuned)
     counts = {kind: sum(map(len, {id(g): g for g in groups}.values())) for kind, groups in train.items()}  # each once

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from aegis_agents.model.calibration import Bound, Calibration
+from aegis_agents.model.calibration import UNFITTED, Bound, Calibration
 from aegis_agents.model.fast import FastModel
 from aegis_agents.records import VERDICTS, Verdict
 from aegis_agents.training.corpus import Example
@@ -130,7 +130,8 @@ def fit(
 
     Where `choose_on` is given both count alike: some dozens of alerts alone are steps too coarse to
     choose by. `at_least` is what another model reaches on `scored`: what falls behind it there, on any side, is chosen
-    only where all do. At least COVERAGE of the alerts stay decided.
+    only where all do. At least COVERAGE of the alerts stay decided; where no pair of thresholds keeps it, equal costs
+    and the highest bound are taken.
     """
     temperature = round(fit_temperature(scored), 4)
     chosen = [scored] if choose_on is None else [scored, choose_on]
@@ -146,9 +147,8 @@ def fit(
             rank = (behind, -aim.distance(found), found.rejection)
             if found.coverage >= COVERAGE and (best is None or rank > best[0]):
                 best = (rank, tried)
-    if best is None:
-        return Calibration(temperature=temperature, undetermined_above=0.6, fitted_on=fitted_on)
-    return best[1].model_copy(update=_bounds(best[1], scored))
+    taken = best[1] if best else Calibration(temperature=temperature, undetermined_above=0.6, fitted_on=fitted_on)
+    return taken.model_copy(update=_bounds(taken, scored))
 
 
 def _one_a_family(scored: Scored, rng: random.Random) -> list[int]:
@@ -160,11 +160,16 @@ def _one_a_family(scored: Scored, rng: random.Random) -> list[int]:
 
 
 def _bounds(calibration: Calibration, scored: Scored) -> dict[str, object]:
+    """Bounds over what `calibration` calls an attack, and over what it calls harmless, of alerts whose facts settle something."""
     rows = _one_a_family(scored, random.Random(7))
-    shares = np.array([[calibration.decide(r).probabilities[v] for v in VERDICTS[:3]] for r in scored.logits[rows]])
+    said = [calibration.decide(row) for row in scored.logits[rows]]
+    shares = np.array([[one.probabilities[v] for v in VERDICTS[:3]] for one in said])
     attack = shares[:, 0] / np.maximum(shares.sum(axis=1), 1e-12)
+    called = np.array([VERDICTS.index(one.verdict) for one in said])
     truth = (scored.labels[rows] == 0).astype(np.int64)
-    found = tuple(Bound(t, _least_share(attack, truth, t), _least_share(1 - attack, 1 - truth, t)) for t in TOLERATED)
+    # What is called something else reaches no share at all, and so counts for no bound.
+    attacks, harmless = np.where(called == 0, attack, 0.0), np.where((called == 1) | (called == 2), 1 - attack, 0.0)
+    found = tuple(Bound(t, _least_share(attacks, truth, t), _least_share(harmless, 1 - truth, t)) for t in TOLERATED)
     return {"bounds": found, "bounds_confidence": CONFIDENCE, "bounds_families": len(rows)}
 
 
@@ -211,7 +216,7 @@ def calibrate_folder(
     `beside` is a model that thresholds should not let this one fall behind, on either side. Without an `aim` they aim at
     what it reaches, or at STANDARD_AIM where there is none. Returns `about` with the figures on `develop` and the manifest's SHA-256.
     """
-    _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on="not yet"))
+    _write(out, Calibration(temperature=1.0, undetermined_above=1.0, fitted_on=UNFITTED))
     digest = write_manifest(out, name, about)
     model = FastModel(out, manifest_sha256=digest, threads=2)
     scored, others = score(model, develop), score(model, choose_on) if choose_on else None

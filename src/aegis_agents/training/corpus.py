@@ -208,8 +208,8 @@ def _distractors(family: Family, values: Values, rng: random.Random) -> list[tup
     found = []
     for _ in range(rng.randrange(4)):
         other = rng.choice(load_families())
-        # A held-out family lends nothing to training, and takes nothing from it.
-        if other.id == family.id or other.held_out != family.held_out:
+        # What trains, what develops and what tests lend nothing to each other.
+        if other.id == family.id or other.part != family.part:
             continue
         slot = rng.choice(other.slots)
         stance: Stance = "suspicious" if slot.suspicious and rng.random() < 0.6 else "neutral"

@@ -1,4 +1,4 @@
-"""Writes the weights that ship: quantised encoder, head, tokenizer, technique vectors, manifest and pin."""
+"""Writes the files of a model: quantised encoder, head, tokenizer, technique vectors."""
 
 from __future__ import annotations
 

@@ -58,6 +58,8 @@ def tell(example: Example, *, any_benign: bool = False) -> Told:
 Group = list[Told]
 MOST_VARIANTS = 5
 """Of one group in one step; another time others are drawn."""
+UNLABELLED = 0.3
+"""The largest share of unlabelled facts that are left out of an alert: among them are those that decide it."""
 NEAREST_PAIR = 0.5
 """Share of groups from which an attack and the harmless variant that differs least from it are taken together."""
 NEWEST_WRITER, NEWEST_TIMES = 199, 3
@@ -72,15 +74,13 @@ def roughen(group: Group, rng: random.Random, *, names: float = 0.12, neutral: f
     """The group as other products, sensors and days might have told it.
 
     Alike for all variants, field names are dropped or made plain (`names`) and a share of the facts that
-    say nothing, up to `neutral`, is left out: an alert is short one time and long another. Now and then
-    an alert loses all that decides it, and is undetermined (`thin`).
+    say nothing, up to `neutral`, is left out: an alert is short one time and long another. Of facts that nobody labelled
+    (outside data, a user's own cases) at most UNLABELLED go. Now and then an alert loses all that decides it, and is
+    undetermined (`thin`).
     """
-    idle = {
-        t for told in group for t, s, by in zip(told.texts, told.stance, told.trust, strict=True)
-        if s == 0 or (s < 0 and by != DERIVED_INDEX)
-    }  # fmt: skip
-    share = neutral * rng.random()
-    gone = {t for t in sorted(idle) if rng.random() < share}
+    stances = {(t, s) for told in group for t, s, by in zip(told.texts, told.stance, told.trust, strict=True) if s == 0 or (s < 0 and by != DERIVED_INDEX)}  # fmt: skip
+    share = rng.random()
+    gone = {t for t, s in sorted(stances) if rng.random() < share * (neutral if s == 0 else min(neutral, UNLABELLED))}
     renamed: dict[str, str] = {}
     for text in sorted({t for told in group for t in told.texts}):
         if rng.random() < names:
@@ -89,6 +89,9 @@ def roughen(group: Group, rng: random.Random, *, names: float = 0.12, neutral: f
     found = []
     for told in group:
         bare = told.verdict in (0, 1, 2) and any(s > 0 for s in told.stance) and rng.random() < thin
+        bare = bare and any(
+            s <= 0 and t not in gone for t, s in zip(told.texts, told.stance, strict=True)
+        )  # something is left
         kept = [
             i
             for i, t in enumerate(told.texts)
@@ -111,9 +114,9 @@ def roughen(group: Group, rng: random.Random, *, names: float = 0.12, neutral: f
     return found
 
 
-def family_group(rng: random.Random, *, held_out: bool) -> Group:
-    """Two or three verdicts of one family, with one seed."""
-    family = rng.choice([f for f in load_families() if f.held_out == held_out])
+def family_group(rng: random.Random) -> Group:
+    """Two or three verdicts of one family that trains, with one seed."""
+    family = rng.choice([f for f in load_families() if f.part == "train"])
     number = rng.randrange(1 << 40)
     return [tell(draw(family, verdict, number)) for verdict, _ in rng.sample(MIX, 3)]
 
@@ -130,6 +133,8 @@ def dataset_groups(alerts: Iterable[LabelledAlert], split: Split) -> dict[str, l
         if alert.split != split:
             continue
         told = tell(alert.example(), any_benign=not alert.verdict_known)
+        if not told.texts:
+            continue  # nothing of it can be read
         if alert.outside:
             outside.setdefault(alert.source, []).append(told)
             continue
@@ -182,7 +187,7 @@ def group_stream(fixed: dict[str, list[Group]], seed: int, *, names: float = 0.1
         if not fixed.get(kind):
             kind = "families"
         if not fixed.get(kind):
-            yield roughen(family_group(rng, held_out=False), rng, names=names)
+            yield roughen(family_group(rng), rng, names=names)
             continue
         # Each is shown once before any is shown twice.
         if not waiting.get(kind):

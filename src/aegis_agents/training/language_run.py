@@ -45,9 +45,9 @@ def run_language(
     adapter = tune_language(base, run, train, plan=plan, quantise=quantise, console=console)
     chosen = lessons(_some("test", held_out), model)
     console.print(f"comparing with the base on {len(chosen)} held-out alerts")
-    found = evaluate_language(base, adapter, chosen)
+    found = evaluate_language(base, adapter, chosen, quantise=quantise)
     made = {
-        "adapter": str(adapter), "sha256": digest_of(adapter), "base": "SmolLM2-135M-Instruct", "steps": steps, "rank": rank,
+        "adapter": str(adapter), "sha256": digest_of(adapter), "base": base.name, "steps": steps, "rank": rank,
         "quantise": quantise, "alerts": found.n, "families": len({one.family for one in chosen}), "base right": found.base_right,
         "adapter right": found.adapter_right, "only adapter right": found.test.only_new, "only base right": found.test.only_old,
         "p": found.test.p, "facts ranked by": model.version,

@@ -56,9 +56,10 @@ def teachers(examples: Sequence[Example]) -> list[Example]:
 
 
 def add_lexical(weights: Path, data: Path, choose_on: Path | None, console: Console | None = None) -> str:
-    """Write the table into `weights`, learnt from a prepared set, and calibrate; returns the manifest's SHA-256."""
+    """Write the table into `weights`, learnt from a prepared set, and calibrate as `aegis train` does; returns the manifest's SHA-256."""
+    from aegis_agents.model.fast import FastModel
     from aegis_agents.training.build import develop_examples
-    from aegis_agents.training.calibrate import calibrate_folder
+    from aegis_agents.training.calibrate import STANDARD_AIM, calibrate_folder
     from aegis_agents.training.prepare.dataset import read_dataset
     from aegis_agents.training.real import labelled_lines
 
@@ -66,7 +67,7 @@ def add_lexical(weights: Path, data: Path, choose_on: Path | None, console: Cons
     (weights / "lexical.npz").write_bytes(fit_lexical(teachers([a.example() for a in alerts if a.split == "train"])))
     manifest = json.loads((weights / "manifest.json").read_bytes())
     made = calibrate_folder(
-        weights, manifest["name"], manifest["about"], develop_examples(alerts),
+        weights, manifest["name"], manifest["about"], develop_examples(alerts), aim=STANDARD_AIM, beside=FastModel(threads=2),
         choose_on=labelled_lines(choose_on) if choose_on else (), console=console or Console(stderr=True),
     )  # fmt: skip
     return str(made["manifest_sha256"])

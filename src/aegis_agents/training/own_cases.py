@@ -72,8 +72,8 @@ def own_alerts(store: Store, console: Console) -> list[LabelledAlert]:
 
 
 def adapt(
-    store: Store, home: Path, run: Path, out: Path, *, name: str, steps: int = STEPS, console: Console | None = None
-) -> dict[str, Any]:
+    store: Store, home: Path, run: Path, out: Path, *, name: str, steps: int = STEPS, seed: int = 7, console: Console | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Tune the head of the model in use on the confirmed cases, write it to `out`; promote it with the gate.
 
     Raises InputError with too few cases. `run` keeps the tuned head.
@@ -83,26 +83,29 @@ def adapt(
     used = current(home)
     folder, digest = (used.folder, used.manifest_sha256) if used else (None, None)
     files, before = read_weights(folder, manifest_sha256=digest), FastModel(folder, manifest_sha256=digest, threads=2)
-    return tune_on(own, files, before, run, out, name=name, steps=steps, console=console)
+    return tune_on(own, files, before, run, out, name=name, steps=steps, seed=seed, console=console)
 
 
 def tune_on(
     own: list[LabelledAlert], files: WeightFiles, before: FastModel, run: Path, out: Path, *, name: str, steps: int,
-    console: Console,
+    seed: int = 7, console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     """Tune the head of a model (its `files`, and it itself `before`) on these alerts and rehearse ours, write all to `out`."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     encoder = Encoder(files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=2, cache=0)
     run.mkdir(parents=True, exist_ok=True)
     (run / "before.safetensors").write_bytes(files.contents["head.safetensors"])
-    head, old = EvidenceHead(0.2), load_file(run / "before.safetensors")
+    head, like, old = EvidenceHead(0.2), EvidenceHead(0.0), load_file(run / "before.safetensors")
     head.load_state_dict(old)
+    like.load_state_dict(old)
     ours = list(collect(None))
     groups: dict[str, list[Group]] = dataset_groups(ours, "train")
-    cases = [tell(a.example()) for a in own]
+    # The severity of a case is what the model said of it: only the verdict was confirmed.
+    cases = [told._replace(severity=-1) for a in own if (told := tell(a.example())).texts]
     groups["own"] = [cases[i : i + 4] for i in range(0, len(cases), 4)]
     tune_head(
-        head, lambda texts: torch.from_numpy(encoder.encode(texts)), groups, steps=steps, rate=4e-4, own=_SHARE, console=console
+        head, lambda texts: torch.from_numpy(encoder.encode(texts)), groups, steps=steps, rate=4e-4, seed=seed, own=_SHARE,
+        like=like.eval(), console=console,
     )  # fmt: skip
     drawn = head.state_dict()
     head.load_state_dict({key: (1 - _TAKEN) * old[key] + _TAKEN * drawn[key] for key in drawn})

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aegis_agents.model.encoder import WIDTH
+from aegis_agents.model.encoder import MAX_TOKENS, WIDTH
 
 
 class _Texts:
@@ -25,7 +25,7 @@ class _Texts:
         from tokenizers import Tokenizer
 
         tokens = Tokenizer.from_str(tokenizer.decode("utf-8"))
-        tokens.enable_truncation(64)
+        tokens.enable_truncation(MAX_TOKENS)
         tokens.no_padding()
         self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (
             {"input_ids": np.array([e.ids]), "attention_mask": np.ones((1, len(e.ids)), np.int64)}

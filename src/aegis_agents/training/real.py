@@ -25,8 +25,11 @@ _AIT_KEPT = ("id", "host", "start", "end", "n_alerts", "alerts", "ips")
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise InputError(f"is no JSON: {error}", field=str(file), fix="give JSON Lines", line=number) from error
 
 
 def _example(

@@ -20,7 +20,10 @@ def is_kept_back(incident_id: str) -> bool:
 
 
 def confirmed_examples(store: Store, *, kept_back: bool) -> list[Example]:
-    """The cases that a person confirmed, latest word first: those kept back for judging, or those to learn from."""
+    """The cases that a person confirmed, each with the latest word: those kept back for judging, or those to learn from.
+
+    Severity and techniques are what was decided then; nobody confirmed them.
+    """
     words = {
         e.incident_id: e.body["verdict"]
         for e in store.entries(kind=CONFIRMED, limit=1_000_000)

@@ -14,13 +14,13 @@ from pathlib import Path
 from aegis_agents.intel import SHIPPED_VECTORS, write_vectors
 from aegis_agents.model import FastModel
 from aegis_agents.model.files import FILES, read_weights, shipped_folder
-from aegis_agents.training.manifest import write_pin
+from aegis_agents.training.manifest import check_fitted, write_pin
 
 
 def ship_weights(folder: Path) -> str:
     """Copy checked weights into the package and pin them; returns the manifest's SHA-256. Raises ModelTampered or ModelError."""
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-    read_weights(folder, manifest_sha256=digest)
+    check_fitted(read_weights(folder, manifest_sha256=digest))
     for name in (*FILES, "manifest.json"):
         shutil.copyfile(folder / name, shipped_folder() / name)
     write_pin(digest)

@@ -31,6 +31,7 @@ from aegis_agents.training.losses import (
     verdict_loss,
 )
 from aegis_agents.training.network import EvidenceHead, FactEncoder, HeadOutput
+from aegis_agents.training.resuming import begun_as, check_same, digest_of_weights
 from aegis_agents.training.tune_facts import Texts, encode_texts, load_tuned, ready_to_train
 
 CHECKPOINT_EVERY, MEASURE_EVERY = 25, 200
@@ -101,24 +102,25 @@ class Anchor:
         likeness = queries[named] @ self.vectors[: len(self.at)].T
         return F.cross_entropy(likeness * self.SHARPNESS, target[named])
 
-    def drift(self, embed: Callable[[list[str]], Tensor], step: int) -> Tensor:
+    def drift(self, embed: Callable[[list[str]], Tensor], seed: str) -> Tensor:
         """How far our vectors of some drawn texts are from the published ones: 1 less the cosine."""
-        drawn = random.Random(step).sample(range(len(self.texts)), min(self.DRAWN, len(self.texts)))
+        drawn = random.Random(seed).sample(range(len(self.texts)), min(self.DRAWN, len(self.texts)))
         ours = embed([self.texts[i] for i in drawn])
         return (1 - (ours * self.vectors[drawn]).sum(dim=1)).mean()
 
 
 def tune_head(
     head: EvidenceHead, embed: Callable[[list[str]], Tensor], fixed: dict[str, list[Group]], *, steps: int, size: int = 12,
-    rate: float = 1e-3, seed: int = 7, own: float = 0.0, console: Console | None = None,
+    rate: float = 1e-3, seed: int = 7, own: float = 0.0, like: EvidenceHead | None = None, console: Console | None = None,
 ) -> None:  # fmt: skip
     """Teach the head alone on the encoder as it is, which `embed` asks: cheap, since every text is encoded once.
 
     Before the second stage: a head that knows nothing would undo the encoder. Field names stay
-    as they are. `own` is the share of groups of kind "own", a user's cases.
+    as they are. `own` is the share of groups of kind "own", a user's cases. `like` is a head whose technique queries this
+    one's are held to (Hinton et al. 2015): what techniques are named by was fitted to them, and nothing here teaches any.
     """
     rng = random.Random(seed)
-    fixed = fixed | {"families": [family_group(rng, held_out=False) for _ in range(150)]}
+    fixed = fixed | {"families": [family_group(rng) for _ in range(150)]}
     known = sorted({t for groups in fixed.values() for group in groups for told in group for t in told.texts})
     with torch.no_grad():
         vectors = torch.cat([embed(known[i : i + 512]) for i in range(0, len(known), 512)])
@@ -130,8 +132,13 @@ def tune_head(
         for settings in optimiser.param_groups:
             settings["lr"] = rate * min(1.0, (step + 1) / 100) * max(0.1, 1 - step / steps)
         batch = collate([next(source) for _ in range(size)])
-        out = read_batch(head, vectors[torch.tensor([at[t] for t in batch.texts])], batch)
+        read = vectors[torch.tensor([at[t] for t in batch.texts])]
+        out = read_batch(head, read, batch)
         loss = alert_loss(out, batch)
+        if like is not None:
+            with torch.no_grad():
+                asked = read_batch(like, read, batch).technique
+            loss = loss + (1 - (out.technique * asked).sum(dim=1)).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(head.parameters(), 1.0)
@@ -142,13 +149,14 @@ def tune_head(
 
 def tune_alerts(
     run: Path, fixed: dict[str, list[Group]], held_out: list[Group], technique_texts: dict[str, str], *,
-    passages: Sequence[str] = (), plan: Plan = STANDARD, start_from: Path | None = None, console: Console | None = None,
+    passages: Sequence[str] = (), plan: Plan = STANDARD, start_from: Path | None = None, data: str = "", console: Console | None = None,
 ) -> Path:  # fmt: skip
     """Train, resuming from `run`/alerts.pt if it is there.
 
     `passages` are texts that retrieval must keep telling apart. `start_from` is the first stage's encoder, or a checkpoint of this stage to go on from; None the untouched base. Returns `run`/best.pt:
     the state that ranks `held_out` best (temperature is fitted later, so its loss says little); with no steps `start_from` as it is, nothing written.
-    Raises InputError where that is the first stage's.
+    `data` is the SHA-256 of the prepared set. Raises InputError where `start_from` is the first stage's then, and where
+    `run` was begun with other data, another plan or another start.
     """
     console = console or Console(stderr=True)
     torch.manual_seed(plan.seed)
@@ -175,8 +183,10 @@ def tune_alerts(
     )
     average: Any = AveragedModel(tuner, multi_avg_fn=get_ema_multi_avg_fn(plan.average))
     file, start, best = run / "alerts.pt", 0, float("-inf")
+    begun_with = begun_as(data=data, plan=plan, start=digest_of_weights(begun.get("tuner", begun)))
     if file.exists():
         saved = torch.load(file, weights_only=True)
+        check_same(saved, begun_with, file)
         tuner.load_state_dict(saved["tuner"])
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -211,7 +221,7 @@ def tune_alerts(
         out = read_batch(tuner.head, embed(batch.texts), batch)
         wanted = [told.techniques for group in groups for told in group]
         loss = alert_loss(out, batch) + plan.technique * anchor.technique_loss(out.technique, wanted)
-        loss = loss + plan.anchor * anchor.drift(embed, step)
+        loss = loss + plan.anchor * anchor.drift(embed, f"{plan.seed}/{step}")
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(tuner.parameters(), 1.0)
@@ -228,7 +238,7 @@ def tune_alerts(
                     best = found.auc
                     save({"tuner": average.module.state_dict(), "step": done}, run / "best.pt")
             state = {"tuner": tuner.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            save(state | {"step": done, "best": best}, file)
+            save(state | {"step": done, "best": best, "begun_as": begun_with}, file)
     return run / "best.pt"
 
 

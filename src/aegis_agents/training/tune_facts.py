@@ -18,18 +18,21 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aegis_agents.model.encoder import MAX_TOKENS
 from aegis_agents.model.text import field_name, read
 from aegis_agents.training.alerts import whole_alerts
 from aegis_agents.training.base import base_folder, load_base
 from aegis_agents.training.corpus import FACT_CLASSES, Example
 from aegis_agents.training.families import Family, Slot, Stance, load_families
 from aegis_agents.training.network import WIDTH, FactEncoder
+from aegis_agents.training.resuming import begun_as, check_same
 from aegis_agents.training.values import Values
 
 CLASSES: tuple[Stance, ...] = ("neutral", "suspicious", "attack", "authorised", "wrong")
 FROZEN_LAYERS = 2
 """Word vectors and the lowest layers stay as they are: they cost most to train and generalise best untouched."""
 
+FACT_STEPS, _BATCH, _RATE = 700, 96, 6e-5
 MOST_TECHNIQUES = 16
 """Of one step, which are told apart from each other."""
 MIN_PART = 8
@@ -134,11 +137,11 @@ class FactTuner(nn.Module):
 class Texts:
     """Turns texts into tensors, shortest padding that fits."""
 
-    def __init__(self, max_tokens: int = 96) -> None:
+    def __init__(self) -> None:
         from tokenizers import Tokenizer
 
         self.tokenizer = Tokenizer.from_file(str(base_folder() / "tokenizer.json"))
-        self.tokenizer.enable_truncation(max_tokens)
+        self.tokenizer.enable_truncation(MAX_TOKENS)
         self.tokenizer.enable_padding()
 
     def __call__(self, texts: list[str]) -> tuple[Tensor, Tensor]:
@@ -159,33 +162,41 @@ def encode_texts(encoder: FactEncoder, texts: Texts, what: list[str], parts: int
 
 
 def tune_facts(
-    run: Path, technique_texts: dict[str, str], *, steps: int = 1200, batch: int = 96, rate: float = 6e-5, seed: int = 7,
+    run: Path,
+    technique_texts: dict[str, str],
+    *,
+    steps: int = FACT_STEPS,
+    seed: int = 7,
     console: Console | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Train, resuming from `run`/facts.pt if it is there; returns the file with the encoder's weights.
 
-    `technique_texts` maps ATT&CK ids to their texts. A checkpoint is written every 50 steps.
+    `technique_texts` maps ATT&CK ids to their texts. A checkpoint is written every 50 steps. Raises InputError where
+    `run` was begun with other steps or another seed.
     """
     console = console or Console(stderr=True)
     torch.manual_seed(seed)
     run.mkdir(parents=True, exist_ok=True)
-    families = [f for f in load_families() if not f.held_out]
-    held_out = [f for f in load_families() if f.held_out]
+    families = [f for f in load_families() if f.part == "train"]
+    held_out = [f for f in load_families() if f.part == "develop"]
     tuner, texts = FactTuner(), Texts()
     wanted = [p for p in tuner.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(wanted, lr=rate, weight_decay=0.01)
-    file, start = run / "facts.pt", 0
+    optimiser = torch.optim.AdamW(wanted, lr=_RATE, weight_decay=0.01)
+    file, start, begun_with = run / "facts.pt", 0, begun_as(steps=steps, seed=seed)
     if file.exists():
         saved = torch.load(file, weights_only=True)
+        check_same(saved, begun_with, file)
         tuner.load_state_dict(saved["tuner"])
         optimiser.load_state_dict(saved["optimiser"])
         start = int(saved["step"])
         console.print(f"resuming facts at step {start}")
-    source = batches(families, facts_of(whole_alerts("train")), batch, seed + start)
+    source = batches(families, facts_of(whole_alerts("train")), _BATCH, seed)
+    for _ in range(start):
+        next(source)
     unseen = facts_of(whole_alerts("develop"))
     for step in range(start, steps):
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 60) * max(0.05, 1 - step / steps)
+            group["lr"] = _RATE * min(1.0, (step + 1) / 60) * max(0.05, 1 - step / steps)
         facts = next(source)
         tuner.train()
         vectors = encode_texts(tuner.encoder, texts, [f.text for f in facts])
@@ -196,7 +207,7 @@ def tune_facts(
         if named:
             # Technique texts are long: each further one costs as much as three facts.
             choices = sorted({facts[i].technique for i in named})
-            choices = random.Random(step).sample(choices, min(MOST_TECHNIQUES, len(choices)))
+            choices = random.Random(f"{seed}/{step}").sample(choices, min(MOST_TECHNIQUES, len(choices)))
             named = [i for i in named if facts[i].technique in choices]
             against = encode_texts(tuner.encoder, texts, [technique_texts[c] for c in choices], parts=2)
             target = torch.tensor([choices.index(facts[i].technique) for i in named])
@@ -208,7 +219,12 @@ def tune_facts(
         if (step + 1) % 50 == 0 or step + 1 == steps:
             score = measure(tuner, texts, held_out, unseen)
             console.print(f"facts {step + 1}/{steps} loss {loss.item():.3f} held-out stance accuracy {score:.3f}")
-            state = {"tuner": tuner.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            state = {
+                "tuner": tuner.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step + 1,
+                "begun_as": begun_with,
+            }
             torch.save(state, file.with_suffix(".tmp"))
             file.with_suffix(".tmp").replace(file)
     torch.save(tuner.encoder.state_dict(), run / "encoder.pt")

@@ -132,7 +132,8 @@ def tune_language(
     kinds = [v for v in LABELS if by_verdict[v]]
     model.train()
     for step in range(start, plan.steps):
-        rng = random.Random(plan.seed * 1_000_003 + step)  # the same step reads the same, resumed or not
+        rng = random.Random(plan.seed * 1_000_003 + step)  # the same step reads and drops the same, resumed or not
+        torch.manual_seed(plan.seed * 1_000_003 + step)
         picked = [rng.choice(by_verdict[rng.choice(kinds)]) for _ in range(plan.batch)]
         loss = _loss(model, [_row(tokenizer, one, rng, plan.words) for one in picked], tokenizer.eos_token_id)
         for group in optimiser.param_groups:
@@ -153,14 +154,14 @@ def tune_language(
     for left in out.iterdir():
         if left.name not in (CONFIG, WEIGHTS):
             left.unlink()
-    _without_paths(out / CONFIG)
+    _without_paths(out / CONFIG, base.name)
     return out
 
 
-def _without_paths(file: Path) -> None:
-    """peft records where the base lay on this machine: nobody else needs to know."""
+def _without_paths(file: Path, base: str) -> None:
+    """peft records where the base lay on this machine: nobody else needs to know more than its name."""
     config = json.loads(file.read_text("utf-8"))
-    config["base_model_name_or_path"] = "SmolLM2-135M-Instruct"
+    config["base_model_name_or_path"] = base
     file.write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
 
 
@@ -173,8 +174,10 @@ class Compared(NamedTuple):
     test: Discordant
 
 
-def evaluate_language(base: Path, adapter: Path, held_out: Sequence[Lesson]) -> Compared:
-    """Both score the same held-out alerts; benign and mistaken count as one, as everywhere."""
+def evaluate_language(
+    base: Path, adapter: Path, held_out: Sequence[Lesson], *, quantise: Quantise = "none"
+) -> Compared:
+    """Both score the same held-out alerts, loaded as they were trained; benign and mistaken count as one, as everywhere."""
 
     def right(chat: LocalChat) -> list[bool]:
         harmless = ("benign_positive", "false_positive")
@@ -184,8 +187,8 @@ def evaluate_language(base: Path, adapter: Path, held_out: Sequence[Lesson]) -> 
             for s, one in zip(said, held_out, strict=True)
         ]
 
-    before = right(LocalChat(folder=base, adapter=""))
-    after = right(LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter)))
+    before = right(LocalChat(folder=base, adapter="", quantise=quantise))
+    after = right(LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter), quantise=quantise))
     return Compared(len(held_out), sum(before), sum(after), compare(after, before))
 
 

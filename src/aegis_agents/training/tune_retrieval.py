@@ -41,7 +41,7 @@ FILE = "technique_search.npz"
 SHARES = {"procedures": 0.45, "situations": 0.2, "rules": 0.2, "descriptions": 0.15, "needs": 0.85}
 """Of each batch. Without descriptions a technique of which nothing else tells is only ever a wrong answer, and lost."""
 CHUNK = 512
-"""Texts encoded between two writes of the cache."""
+"""Texts encoded at a time."""
 
 
 class Plan(NamedTuple):
@@ -77,19 +77,23 @@ class Remembering:
         missing = sorted(
             {k: t for k, t in zip(keys, texts, strict=True) if k not in self._known}.items(), key=lambda i: len(i[1])
         )
-        for start in range(0, len(missing), CHUNK):
-            part = missing[start : start + CHUNK]
-            vectors = self._model.embed([t for _, t in part]).astype(np.float16)
-            self._known.update((k, v) for (k, _), v in zip(part, vectors, strict=True))
-        if missing:
-            self._write()
+        try:
+            for start in range(0, len(missing), CHUNK):
+                part = missing[start : start + CHUNK]
+                vectors = self._model.embed([t for _, t in part]).astype(np.float16)
+                self._known.update((k, v) for (k, _), v in zip(part, vectors, strict=True))
+        finally:  # what was encoded is kept, also where somebody stops it
+            if missing and self._known:
+                self._write()
         return np.stack([self._known[k] for k in keys]).astype(np.float32)
 
     def _write(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         keys = np.frombuffer(b"".join(self._known), np.uint8).reshape(-1, 32)
-        with self._file.open("wb") as out:
+        whole = self._file.with_suffix(".tmp")
+        with whole.open("wb") as out:
             np.savez(out, model=np.array(self.version), keys=keys, vectors=np.stack(list(self._known.values())))
+        whole.replace(self._file)
 
 
 def lessons(data: Path) -> dict[str, list[Lesson]]:

@@ -194,7 +194,7 @@ def tune_techniques(weights: Path, console: Console | None = None) -> str:
 def _write_table(file: Path, ids: list[str], texts: Any, taught: Taught, counted: Any) -> None:
     hashes = np.array(counted.get_feature_names_out(), np.uint32)
     order = np.argsort(hashes)
-    half = {k: v.numpy().astype(np.float16) for k, v in taught.state_dict().items() if k != "vectors"}
+    half = {k: v.numpy().astype(np.float16) for k, v in taught.state_dict().items()}
     with torch.no_grad(), file.open("wb") as out:
         np.savez(
             out, ids=np.array(ids), vectors=texts, classes=taught.classes().numpy().astype(np.float16), bias=half["bias"],

@@ -138,7 +138,7 @@ def triggers(alerts: Sequence[LabelledAlert], *, least: int = 12, alpha: float =
             others = sum(counted[word] for v, counted in by_verdict.items() if v != verdict)
             rest = sum(n for v, n in voices.items() if v != verdict)
             table = [[inside, voices[verdict] - inside], [others, rest - others]]
-            if fisher_exact(table, alternative="greater")[1] < alpha / len(words):
+            if fisher_exact(table, alternative="greater")[1] < alpha / (len(words) * len(voices)):
                 found[word] = verdict
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ _SHOWN = 5
 
 
 def prepare(
-    out: Path, *, data: Path | None = None, extra: Iterable[LabelledAlert] = (), likeness: float = 0.9,
-    keep_contradicted: bool = False, console: Console | None = None,
+    out: Path, *, data: Path | None = None, likeness: float = 0.9, keep_contradicted: bool = False,
+    console: Console | None = None,
 ) -> Manifest:  # fmt: skip
-    """Prepare all sources, and `extra`, into `out`.
+    """Prepare all sources into `out`.
 
     `data` is a folder with the outside sources, None to do without. `likeness` is the share of
     word triples from which an alert counts as a copy of another family's.
@@ -42,7 +41,7 @@ def prepare(
             console.print(f"  … more for the same reason: {why}", highlight=False)
 
     console.print("collecting")
-    alerts: list[LabelledAlert] = [*collect(data), *extra]
+    alerts: list[LabelledAlert] = list(collect(data))
     collected = Counter(a.source for a in alerts)
     for source, n in sorted(collected.items()):
         console.print(f"  {source}: {n}", highlight=False)
