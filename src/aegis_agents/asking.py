@@ -111,6 +111,7 @@ class Asking(Reviewing):
         """
         if len(reason) > MOST_REASON:
             raise InputError(f"has {len(reason)} characters", field="reason", fix=f"at most {MOST_REASON}")
+        self._not_in_shadow("aimed elsewhere")
         who = self._who("approver", by, token)
         old = self.store.action(action_id)
         new = retarget(self.graph, self.context, action_id, kind, value, who, reason)

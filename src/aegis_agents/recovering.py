@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -14,12 +15,16 @@ from aegis_agents.tools.owners import STALE_AFTER, UNDER_WAY, may_take_over, thi
 
 if TYPE_CHECKING:
     from aegis_agents.context import Context
+    from aegis_agents.inbox.inbox import Inbox
     from aegis_agents.ledger import IntakeRow, JournalRow, Store
     from aegis_agents.settings import Settings
     from aegis_agents.tools import WritePath
 
 TAKEN_OVER = "intake.taken_over"
 """Ledger entry (see `IntakeTable.claim`): another process decides it, the one that took it in being dead."""
+MOST_TAKEN_OVER = 5
+"""Takeovers after which an undecided incident is no longer decided by whoever recovers."""
+_log = logging.getLogger(__name__)
 _SHADOW_ID = re.compile(r"-shadow-[0-9a-f]{8}$")
 
 
@@ -33,6 +38,11 @@ class Recovering(ABC):
     @abstractmethod
     def store(self) -> Store:
         """Intake, journal and ledger."""
+
+    @property
+    @abstractmethod
+    def inbox(self) -> Inbox:
+        """Alerts that wait for a worker."""
 
     @property
     @abstractmethod
@@ -73,7 +83,7 @@ class Recovering(ABC):
         """Demote what acted alone and had no effect."""
 
     def recover(
-        self, stale_after: timedelta = STALE_AFTER, *, leave: Callable[[str], bool] = lambda incident_id: False
+        self, stale_after: timedelta = STALE_AFTER, *, leave: Callable[[str], bool] | None = None
     ) -> list[Case]:
         """After a crash: finish what processes that died had begun, and answer the cases decided by it.
 
@@ -84,8 +94,10 @@ class Recovering(ABC):
         machine can't be asked after, so that what it began is left alone until it is `stale_after` old; call
         recover again then. In shadow, shadow runs alone are decided, and nothing is touched. An error with
         one incident does not keep the others from being decided; the first is raised in the end. Undecided
-        incidents that `leave` says yes to are left to whoever else decides them.
+        incidents that `leave` says yes to are left to whoever else decides them: by default those in the inbox, which sets
+        aside what ends every process. What was taken over MOST_TAKEN_OVER times is left to a person, and said.
         """
+        leave = leave or self._is_in_the_inbox
         shadow = self.settings.mode == "shadow"
         if not shadow:
             self._write_path.settle_open(stale_after)
@@ -116,9 +128,19 @@ class Recovering(ABC):
             failed.append(error)
             return None
 
+    def _is_in_the_inbox(self, incident_id: str) -> bool:
+        there = self.settings.database is not None or (self.settings.home / "inbox.sqlite").is_file()
+        return there and self.inbox.copies(incident_id) > 0
+
     def _take_over(self, row: IntakeRow, stale_after: timedelta) -> bool:
         """Whether an undecided incident is ours to decide: nobody living is at work on it, and we were first to see."""
         since = [datetime.fromisoformat(e.at) for e in self.store.entries(row.incident_id, kind=TAKEN_OVER)]
+        if len(since) >= MOST_TAKEN_OVER:
+            _log.warning(
+                "%s was taken over %d times and never decided: it may end every process; look at it, and give its alert to"
+                " `aegis investigate`", row.incident_id, len(since),
+            )  # fmt: skip
+            return False
         age = datetime.now(UTC) - max([row.at, *since])
         if UNDER_WAY.given_up(row.owner, row.incident_id) or may_take_over(row.owner, age, stale_after):
             return self.store.claim(row.incident_id, this_process(), row.owner)

@@ -31,6 +31,7 @@ def retarget(
     approve it, or where that very action was decided before. After an error everything is as it was.
     """
     from aegis_agents.agents.again import decide_again
+    from aegis_agents.assistant.proposing import as_wish
 
     store = context.store
     row = store.action(action_id)
@@ -45,7 +46,7 @@ def retarget(
         }
     )  # fmt: skip
     asked = row.model_copy(update={"action_id": proposal.action_id, "proposal": proposal, "principal": None})
-    decision = decide_again(graph, context, asked, None)
+    decision = as_wish(decide_again(graph, context, asked, None), who)
     if decision.verb not in ("ask", "execute"):
         raise ActionError(
             f"{row.proposal.action} on {kind}:{value} may not be done: {decision.rule}: {decision.reason}"

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from platformdirs import user_data_path
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from aegis_agents.errors import SettingsError
@@ -38,6 +45,8 @@ def credential_folders() -> tuple[Path, ...]:
 
 
 _LOOKUPS = Lookups(os.environ.get, credential_folders)
+_FROM_FILE: ContextVar[dict[str, Any]] = ContextVar("settings file", default={})  # noqa: B039 - never changed
+"""What the settings file says, while it is read."""
 
 
 class ReadFrom(NamedTuple):
@@ -185,9 +194,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, variables, then credentials: each is a file named as its variable, in small letters."""
+        """Arguments, variables, credentials (each a file named as its variable, in small letters), then the settings file.
+
+        Tables are merged key by key: one variable must not take the rest of its table in the file away.
+        """
         folders = reversed(credential_folders())  # the last one wins, there
-        return (init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=list(folders)))
+        credentials = SecretsSettingsSource(settings_cls, secrets_dir=list(folders))
+        return (init_settings, env_settings, credentials, InitSettingsSource(settings_cls, _FROM_FILE.get()))
 
     @model_validator(mode="before")
     @classmethod
@@ -240,10 +253,11 @@ def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
                 f'"keyring:SERVICE/NAME", "credential:NAME" or "env:NAME" there'
             )
     try:
-        # Precedence: what the environment sets beats the file, what the caller says beats both.
-        from_environment = Settings(**given).model_fields_set - set(given)
-        from_file = {k: v for k, v in values.items() if k not in from_environment}
-        found = Settings(**(from_file | given))
+        mark = _FROM_FILE.set(values)
+        try:
+            found = Settings(**given)
+        finally:
+            _FROM_FILE.reset(mark)
         found._file = read
         return found
     except ValidationError as error:

@@ -14,7 +14,7 @@ class MonitorSettings(BaseModel):
 
     fall_back: bool = True
     """Whether autonomy falls back when a watch finds something; False only writes down what was found."""
-    every_s: float = Field(default=60.0, ge=1)
+    every_s: float = Field(default=60.0, ge=1, le=86_400)
     """Seconds between two looks at what is new."""
     reference: int = Field(default=200, ge=40, le=5_000)
     """Groups of near-duplicates, the first of a model version here, that later ones are compared with."""
@@ -25,9 +25,9 @@ class MonitorSettings(BaseModel):
     """Share of verdicts that people contradict, above which (shown, not guessed) autonomy falls back."""
     most_overconfidence: float = Field(default=0.1, ge=0, lt=1)
     """How far confidence may lie above the share that was right."""
-    canary_minutes: float = Field(default=60.0, ge=0)
+    canary_minutes: float = Field(default=60.0, ge=0, le=525_600)
     """Minutes between two rounds of canaries; 0 feeds none."""
-    canary_seconds: float = Field(default=60.0, gt=0)
+    canary_seconds: float = Field(default=60.0, gt=0, le=86_400)
     """How long a round of canaries may take."""
     probe_share: float = Field(default=0.3, gt=0, lt=1)
     """Share of new wordings of one alert that move the answer, above which (shown) they are a search for the boundary."""

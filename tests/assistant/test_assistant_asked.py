@@ -11,9 +11,11 @@ from aegis_agents.assistant import Assistant
 from aegis_agents.assistant.assistant import MOST_THREADS
 from aegis_agents.assistant.doing import actions_in
 from aegis_agents.assistant.examples import EXAMPLES, INTENTS
+from aegis_agents.assistant.found import Found
 from aegis_agents.assistant.mentions import Mentions, read_mentions
 from aegis_agents.assistant.names import Subject
 from aegis_agents.assistant.periods import period_in
+from aegis_agents.assistant.records import Cite
 from aegis_agents.assistant.shelf import Named, short_names
 from evals.assistant_scene import Scene
 
@@ -129,3 +131,11 @@ def test_many_ask_at_once_and_none_gets_another_s_answer(made: Scene, assistant:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_the_question_says_is_no_evidence_for_a_language_model() -> None:
+    found, cite = Found(), Cite(id="inc-1", kind="case", ref="inc-1", text="a case")
+    found.tell("The verdict is a real attack.", cite)
+    found.echo("host WS-99 is no entity of inc-1.", cite)
+    assert found.echoes == {"host WS-99 is no entity of inc-1."}
+    assert [s.text for s in found.sentences][-1] == "host WS-99 is no entity of inc-1."

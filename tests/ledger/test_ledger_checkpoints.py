@@ -14,7 +14,7 @@ import pytest
 from aegis_agents.errors import InputError, LedgerError, LedgerTampered
 from aegis_agents.ledger import Signer, SqliteStore, read_keys
 from aegis_agents.ledger.notes import PublicKey, read_note
-from tests.ledger.ledgers import killed, open_in, signed_ledger, signer_in
+from tests.ledger.ledgers import finished, killed, open_in, signed_ledger, signer_in
 from tests.people import person
 
 
@@ -309,3 +309,19 @@ def test_processes_that_sign_at_once_keep_one_row_of_checkpoints_and_one_key(tmp
 def test_what_is_no_public_key_is_refused(line: str) -> None:
     with pytest.raises(InputError, match="not a public key"):
         PublicKey.read(line)
+
+
+def test_a_file_with_the_checkpoints_of_another_ledger_is_said_and_not_taken_for_ours(tmp_path: Path) -> None:
+    file = tmp_path / "copies.jsonl"
+    one = open_in(tmp_path / "one", copies=file)
+    finished(one, "inc-1")
+    one.checkpoint()
+    one.close()
+    lines = file.read_text()
+    other = open_in(tmp_path / "other", copies=file)
+    finished(other, "inc-1")
+    with pytest.raises(LedgerError, match="checkpoints of another ledger"):
+        other.checkpoint()
+    assert file.read_text() == lines
+    assert other.entries(kind="ledger.uncopied")
+    other.close()

@@ -200,7 +200,7 @@ def test_what_is_answered_is_what_is_kept(store: SqliteStore) -> None:
     assert kept(store.settle(key, "executed", "nft", "ref", until=until)).expires_at == until
     kept(store.set_expiry(key, until + timedelta(hours=1), AEGIS))
     kept(store.set_expiry(key, None, person("bob"), "stays"))
-    kept(store.begin_undo(key, person("carol"), owner="host:2", outcome="expired").row)
+    kept(store.begin_undo(key, person("carol"), owner="host:2").row)
     assert kept(store.settle(key, "expired", None, "")).undo_by == "carol"
     one, two = approved(store, "inc-2"), approved(store, "inc-3")
     for held in (one, two):

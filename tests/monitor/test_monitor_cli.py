@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from aegis_agents import Aegis
 from aegis_agents.cli import monitor as commands
+from aegis_agents.errors import StoreError
 from aegis_agents.monitor import fall_back, fallen
 from aegis_agents.monitor.canaries import load_canaries
 from aegis_agents.settings_monitor import MonitorSettings
@@ -92,3 +93,27 @@ def test_watching_goes_on_until_it_is_ended(run: Run, aegis: Aegis, monkeypatch:
     assert waits == [1.0, 1.0, 1.0]
     assert [json.loads(line)["cases"] for line in found.output.splitlines() if line.startswith("{")] == [0, 1, 2]
     assert aegis.store.entries(kind="watch.state")
+
+
+def test_a_store_that_is_locked_for_a_while_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import aegis_agents.monitor as package
+
+    looked: list[int] = []
+
+    class Ended(BaseException):
+        """The service was stopped."""
+
+    def look() -> None:
+        looked.append(1)
+        if len(looked) == 1:
+            raise StoreError("database is locked")
+        raise Ended
+
+    monkeypatch.setenv("AEGIS_HOME", str(tmp_path))
+    monkeypatch.setattr(package, "ticks", lambda watching: [SimpleNamespace(function=look)])
+    monkeypatch.setattr(commands.time, "sleep", lambda s: None)
+    with pytest.raises(Ended):
+        commands.monitor(watch=True)
+    assert len(looked) == 2

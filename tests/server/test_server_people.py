@@ -105,3 +105,12 @@ def test_who_guesses_has_to_wait(serving: Callable[..., Any]) -> None:
         rig.aegis.store.revoke_token(rig.aegis.store.tokens()[-1].token_id, AEGIS)
         assert bob.get("/v1/timers").status_code == 401
         assert bob.get("/v1/timers").status_code == 429
+
+
+@pytest.mark.usefixtures("still_limits")
+def test_a_token_is_no_pass_where_nobody_asks_who_it_is(serving: Callable[..., Any]) -> None:
+    with serving(rate_per_address="4/hour") as rig:
+        ana = rig.person("ana", "viewer")
+        assert ana.get("/v1/timers").status_code == 200
+        rig.aegis.store.revoke_token(rig.aegis.store.tokens()[-1].token_id, AEGIS)
+        assert [ana.get("/healthz").status_code for _ in range(5)][-1] == 429

@@ -216,3 +216,24 @@ def test_any_bytes_are_decoded(data: bytes) -> None:
     if data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         assert text.encode("utf-8", "surrogateescape") == data.removeprefix(b"\xef\xbb\xbf")
     apart(text)
+
+
+def test_a_file_that_may_not_be_read_stops_no_other(
+    inbox: Inbox, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another producer's file, or one that is there on purpose. (The tests may run as root, whom nothing is denied.)"""
+    (folder / "a.json").write_text(alert(1))
+    (folder / "b.json").write_text(alert(2))
+    os.utime(folder / "a.json", (1, 1))
+    whole = os.open
+
+    def opened(name: Any, *given: Any, **more: Any) -> int:
+        if name == "a.json":
+            raise PermissionError(13, "Permission denied")
+        return whole(name, *given, **more)
+
+    monkeypatch.setattr(os, "open", opened)
+    run_once(inbox, watching(folder))
+    assert ids(inbox) == ["a-2"]
+    assert left(folder) == ["a.json"]
+    assert "'a.json' can't be read" in caplog.text

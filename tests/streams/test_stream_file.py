@@ -265,3 +265,18 @@ def test_what_was_written_and_rotated_since_it_was_waited_for_is_read(inbox: Inb
     write(log, 2)
     run_once(inbox, following(log))
     assert ids(inbox) == names(1, 2)
+
+
+def test_lines_that_are_alike_are_told_apart_by_the_file_they_stand_in(inbox: Inbox, log: Path) -> None:
+    """The bytes before a place may be the same in several files: whoever is logged can fill a line."""
+
+    def line(number: int) -> str:
+        return json.dumps({"id": f"a-{number}", "url": "/" + "A" * 2_000}) + "\n"
+
+    log.write_text(line(0))
+    run_once(inbox, following(log))
+    log.write_text(line(0) + line(1) + line(2))
+    log.rename(log.with_name(log.name + ".1"))
+    log.write_text("".join(map(line, range(3, 9))))
+    run_once(inbox, following(log))
+    assert ids(inbox) == names(*range(9))

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from aegis_agents.inbox.inbox import Inbox
 from aegis_agents.settings_streams import SyslogSettings
 from aegis_agents.streams.runner import Runner
+from aegis_agents.streams.syslog.cef import read_cef
 from aegis_agents.streams.syslog.fair import MOST_ADDRESSES, OTHERS, Fair, address_of
 from aegis_agents.streams.syslog.framing import Frame
 from tests.connectors.certificates import certificate
@@ -317,3 +318,20 @@ def test_made_up_addresses_share_one_share() -> None:
 )  # fmt: skip
 def test_the_names_of_addresses(peer: Any, name: str) -> None:
     assert address_of(peer) == name
+
+
+def test_queue_bytes_bounds_all_addresses_together() -> None:
+    fair = Fair(10_000, 1_000_000)
+    for number in range(500):  # made-up senders, one after the other
+        while fair.offer(f"192.0.2.{number}", Frame(b"x" * 10_000, 10_000)):
+            pass
+    assert sum(len(frame.data) for frame in fair.take(10_000, 10**9)) <= 1_000_000
+    assert fair.offer("192.0.2.1", Frame(b"x" * 2_000_000, 2_000_000)), "one that is longer than the whole comes alone"
+    assert not fair.offer("192.0.2.2", Frame(b"x", 1))
+
+
+def test_a_key_that_comes_again_and_again_costs_no_square() -> None:
+    begun = time.process_time()
+    found = read_cef("CEF:0|v|p|1|1|n|5|" + "a=1 " * 4_000)
+    assert time.process_time() - begun < 1, "each name is looked for from where it was"
+    assert {"a", "a#2", "a#100"} <= set(found)

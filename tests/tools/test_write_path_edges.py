@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from aegis_agents.errors import ConnectorError, SettingsError, TransientConnectorError
+from aegis_agents.errors import ActionError, ConnectorError, LedgerTampered, SettingsError, TransientConnectorError
 from aegis_agents.ledger import SqliteStore
 from aegis_agents.records import AEGIS, ActionName, Target
-from aegis_agents.tools import NftablesConnector, OutboxConnector, WritePath, assign
+from aegis_agents.tools import NftablesConnector, OutboxConnector, WritePath, assign, owners
 from aegis_agents.tools.lifetimes import Lifetimes
 from tests.people import person
 from tests.tools.conftest import ADDRESS, ScriptedSystem
@@ -198,3 +198,87 @@ def test_what_can_not_be_taken_back_has_no_timer(approved: Approved, store: Sqli
 def test_a_lifetime_that_can_not_be_kept_is_refused_by_name(hours: float) -> None:
     with pytest.raises(SettingsError, match=r"lifetimes\.block_ip: "):
         Lifetimes.load({"block_ip": hours}, 4.0)
+
+
+def test_what_could_not_be_looked_at_before_is_not_lifted_as_ours(
+    approved: Approved, store: SqliteStore, system: ScriptedSystem
+) -> None:
+    """An analyst's block that could not be read at first is found in effect afterwards: it must outlive our timer."""
+    path = with_lifetime(store, system, 1.0)
+    system.readable = False
+
+    def apply() -> str:
+        system.in_effect.add(("block_ip", ADDRESS.value))  # by somebody else, just now
+        system.readable = True
+        return "nothing to order"
+
+    system.on_apply = apply
+    key = approved()
+    receipt = path.execute(key)
+    assert (receipt.outcome, "could not be told" in receipt.detail) == ("executed", True)
+    assert store.timers() == []
+    path.undo(key, person("ann"))
+    assert ("block_ip", ADDRESS.value) in system.in_effect
+
+
+def test_a_look_that_fails_once_is_taken_again(approved: Approved, store: SqliteStore, system: ScriptedSystem) -> None:
+    looks = iter([None, False, True, True])
+    system.read = lambda action, target: next(looks)  # type: ignore[method-assign]
+    path = with_lifetime(store, system, 1.0)
+    assert path.execute(approved()).outcome == "executed"
+    assert len(store.timers()) == 1, "it was not in effect before, so it is ours"
+
+
+def test_a_target_changed_in_the_journal_is_not_acted_on(
+    path: WritePath, approved: Approved, store: SqliteStore, system: ScriptedSystem
+) -> None:
+    key, done = approved(), approved(incident="inc-2")
+    path.execute(done)
+    for action_id in (key, done):
+        store._run(
+            "UPDATE journal SET proposal = replace(proposal, ?, ?) WHERE action_id = ?",
+            (ADDRESS.value, "192.0.2.80", action_id),
+        )
+    applied = len(system.applied)
+    with pytest.raises(LedgerTampered, match="changed after it was decided"):
+        path.execute(key)
+    with pytest.raises(LedgerTampered, match="changed after it was decided"):
+        path.undo(done, person("ann"))
+    assert len(system.applied) == applied
+
+
+def test_what_a_person_kept_is_not_lifted_by_who_looked_before(
+    path: WritePath, approved: Approved, store: SqliteStore, system: ScriptedSystem
+) -> None:
+    key = approved()
+    path.execute(key)
+    store.set_expiry(key, None, person("ann"), "stays")
+    with pytest.raises(ActionError, match="somebody kept it"):
+        path.undo(key, AEGIS, "expired")
+    assert (store.action(key).state, bool(system.in_effect)) == ("executed", True)
+
+
+def test_a_second_ticket_does_not_bear_the_key_of_one_that_was_closed(
+    approved: Approved, store: SqliteStore, system: ScriptedSystem
+) -> None:
+    first, second = approved(), approved(incident="inc-2")
+    path = WritePath(store, assign([system]), attempts=1, longest_wait_s=0.01)
+    path.execute(first)
+    system.in_effect.clear()  # by hand, over there
+    path.execute(second)
+    assert len(set(system.applied)) == 2
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_process_that_proc_hides_is_not_dead_for_it(
+    monkeypatch: pytest.MonkeyPatch, running: bool, tmp_path: Path
+) -> None:
+    """systemd's ProtectProc=invisible hides the processes of other accounts, which kill(pid, 0) still knows."""
+    mine = owners.this_process()
+    host, pid, birth = mine.rsplit(":", 2)
+    hidden = f"{host}:{int(pid) + 1}:{birth}"
+    monkeypatch.setattr(owners, "_birth", lambda pid: None)
+    monkeypatch.setattr(owners, "_is_running", lambda pid: running)
+    assert owners.state_of(hidden) == ("unknown" if running else "dead")
+    monkeypatch.setattr(owners, "_birth", lambda pid: "")  # killed, and not collected yet
+    assert owners.state_of(hidden) == "dead"

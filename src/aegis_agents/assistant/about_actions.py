@@ -190,9 +190,10 @@ def _nothing(asked: Asked, case: Case, found: Found, rows: list[JournalRow]) -> 
     """What is named and not there is said: an action that this case has not, or a target that it was not done to."""
     here = {row.action_id for row in rows}
     for action_id in [a for a in asked.mentions.actions if a not in here][:4]:
-        found.tell(f"{action_id} is no action of this case.", cite_case(case))
+        found.echo(f"{action_id} is no action of this case.", cite_case(case))
     if not rows and not asked.mentions.actions:
         names = ", ".join(actions_in(asked.question, asked.mentions.kinds))
         named = [shown_entity(e) for e in entities_named(asked)] or [shown(s, 80) for s in strangers(asked)]
         on = f" on {' or '.join(named[:4])}" if names and named else ""
-        found.say(f"The journal has no {names or 'action'}{on} for this case.", cite_case(case))
+        found.answered = True
+        found.echo(f"The journal has no {names or 'action'}{on} for this case.", cite_case(case))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from types import MappingProxyType
+from typing import NamedTuple
 
 from aegis_agents.agents.offering import newest
 from aegis_agents.assistant.about_autonomy import say_autonomy, say_standings
 from aegis_agents.assistant.doing import actions_in
-from aegis_agents.assistant.focus import entities_named
+from aegis_agents.assistant.focus import entities_named, strangers
 from aegis_agents.assistant.found import (
     VERDICT_TEXT,
     Asked,
@@ -157,11 +158,37 @@ def _count(asked: Asked, desk: Desk, found: Found) -> None:
     found.memory = found.memory._replace(listed=tuple(c.incident_id for c in cards[:MOST_LISTED]))
 
 
+class _Named(NamedTuple):
+    """What a question names as a target: the entities, and how that is said."""
+
+    targets: frozenset[tuple[str, str]]
+    said: bool
+    on: str
+
+
+def _named_targets(asked: Asked, people: Set[str] = frozenset()) -> _Named:
+    """An answer about other targets does not take the place of one about these; a name that nothing bears has none.
+
+    `people` are those who did or said something, and no targets.
+    """
+    entities = [e for e in entities_named(asked) if e.value.casefold() not in people]
+    unknown = [name for name in strangers(asked) if name.casefold() not in people]
+    names = [shown_entity(e) for e in entities] or [shown(name, 80) for name in unknown]
+    on = f" on {' or '.join(names[:4])}" if names else ""
+    return _Named(frozenset((e.kind, e.value.casefold()) for e in entities), bool(names), on)
+
+
+def _is_of(row: JournalRow, named: _Named) -> bool:
+    return (row.target.kind, row.target.value.casefold()) in named.targets
+
+
 def _timers(asked: Asked, desk: Desk, found: Found) -> None:
     rows = desk.store.timers()
     found.looked("timers")
     names = actions_in(asked.question, asked.mentions.kinds)
-    chosen = [row for row in rows if not names or row.proposal.action in names][:MOST_LISTED]
+    named = _named_targets(asked)
+    fitting = (row for row in rows if not names or row.proposal.action in names)
+    chosen = [row for row in fitting if not named.said or _is_of(row, named)][:MOST_LISTED]
     for row in chosen:
         assert row.expires_at is not None  # noqa: S101 - a timer is a row with a time
         found.say(f"{named_action(row)} lifts itself at {at(row.expires_at)} ({row.action_id}).", cite_action(row))
@@ -170,6 +197,7 @@ def _timers(asked: Asked, desk: Desk, found: Found) -> None:
         found.tell(
             "No action in effect"
             + (f" of the kind {', '.join(names)}" if names else "")
+            + named.on
             + " has a timer: what is in effect stays until somebody undoes it."
         )
 
@@ -192,6 +220,7 @@ def _done(asked: Asked, desk: Desk, found: Found) -> None:
     entries = newest(desk.store, kind, _LATEST)  # type: ignore[arg-type]  # it reads entries alone
     known = {str((e.body or {}).get("by", "")).casefold() for e in entries} - {""}
     people = known & words
+    named = _named_targets(asked, people)
     who = _WHO.search(
         re.sub(r"\b(?:you|aegis|we|i|they|anybody|anyone|somebody|someone)\b", "", asked.question, flags=re.I)
     )
@@ -205,7 +234,7 @@ def _done(asked: Asked, desk: Desk, found: Found) -> None:
         row = desk.action(str(body.get("action_id", "")))
         if row is None or (period is not None and not period.holds(datetime.fromisoformat(entry.at))):
             continue
-        if names and row.proposal.action not in names:
+        if (names and row.proposal.action not in names) or (named.said and not _is_of(row, named)):
             continue
         if kind == "action.answered":
             fits = body.get("state") == ("denied" if denied else "approved")
@@ -223,9 +252,9 @@ def _done(asked: Asked, desk: Desk, found: Found) -> None:
     )
     if not hits:
         found.answered = True
-        found.tell(f"No {'/'.join(names) or 'action'} is recorded as {what}{span}.")
+        found.tell(f"No {'/'.join(names) or 'action'}{named.on} is recorded as {what}{span}.")
         return
-    found.say(f"{counted(hits, 'action')} {what}{span}.", *(cite_entry(e) for e, _ in hits[:MOST_LISTED]))
+    found.say(f"{counted(hits, 'action')}{named.on} {what}{span}.", *(cite_entry(e) for e, _ in hits[:MOST_LISTED]))
     for entry, row in hits[:MOST_LISTED]:
         by = (entry.body or {}).get("by") or row.by
         told = (

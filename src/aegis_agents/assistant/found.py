@@ -63,6 +63,8 @@ class Found:
     looked_at: dict[str, None] = field(default_factory=dict)
     answered: bool = False
     memory: Memory = field(default_factory=Memory)
+    echoes: set[str] = field(default_factory=set)
+    """Sentences that say the question's own words back: no evidence for what a language model says."""
 
     def say(self, text: str, *cites: Cite) -> None:
         """A sentence that answers, and what it rests on."""
@@ -76,6 +78,11 @@ class Found:
         self.cites.update((c.id, c) for c in cites)
         if self.sink is not None:
             hand_on(sentence, self.cites, self.sink, first=len(self.sentences) == 1)
+
+    def echo(self, text: str, *cites: Cite) -> None:
+        """As `tell`, of a sentence that quotes the question."""
+        self.echoes.add(text)
+        self.tell(text, *cites)
 
     def looked(self, *where: str) -> None:
         """Note where was looked."""

@@ -100,14 +100,14 @@ def about_case(state: AskState, runtime: Runtime[Desk]) -> dict[str, Any]:
 def _not_here(asked: Asked, case: Case, incident: Incident, found: Found) -> None:
     """What a question names besides and this case has not: the answer below is not about that."""
     for other in [i for i in asked.mentions.incidents if i != incident.id][:4]:
-        found.tell(f"{other} is another case; this is about {incident.id}.", cite_case(case))
+        found.echo(f"{other} is another case; this is about {incident.id}.", cite_case(case))
     named = entities_named(asked)
     if asked.intent in ("who", "undo", "status") or any(incident.has_entity(e.kind, e.value) for e in named):
         return  # what was not done to it is said there
     names = [shown_entity(e) for e in named] or [shown(name, 80) for name in strangers(asked)]
     if names:
         are = "is no entity" if len(names) == 1 else "are no entities"
-        found.tell(f"{' and '.join(names[:4])} {are} of {incident.id}.", cite_case(case))
+        found.echo(f"{' and '.join(names[:4])} {are} of {incident.id}.", cite_case(case))
 
 
 def _which(focus: Focus, found: Found) -> None:

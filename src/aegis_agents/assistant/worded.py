@@ -86,7 +86,7 @@ def word(asked: Asked, found: Found, desk: Desk) -> Worded:
     evidence, box, late = _Evidence(), list[Accepted | Exception](), threading.Event()
     for sentence in found.sentences:
         for cite in sentence.cites:
-            evidence.add(found.cites[cite], sentence.text)
+            evidence.add(found.cites[cite], "" if sentence.text in found.echoes else sentence.text)
 
     def run() -> None:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aegis_agents.cli.spoken import JsonFlag, SettingsFile, open_aegis, print_json, say, spoken_errors
+from aegis_agents.errors import StoreError
 
 if TYPE_CHECKING:
     from aegis_agents.monitor import Monitor, Status
@@ -36,9 +37,14 @@ def monitor(
         watching = Monitor(aegis)
         try:
             while True:
-                for tick in ticks(watching):
-                    tick.function()
-                shown = _show(watching, as_json)
+                try:
+                    for tick in ticks(watching):
+                        tick.function()
+                    shown = _show(watching, as_json)
+                except StoreError as error:  # a locked database must not end the watch
+                    if not watch:
+                        raise
+                    say(f"aegis: {error}; looked again in {watching.settings.every_s:g} s", err=True)
                 if not watch:
                     break
                 time.sleep(watching.settings.every_s)

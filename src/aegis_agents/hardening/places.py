@@ -20,6 +20,7 @@ _CLOUDS: Final[Mapping[str, tuple[str, ...]]] = {
     "global": ("login.microsoftonline.com", "graph.microsoft.com", "api.securitycenter.microsoft.com"),
     "gcc": ("login.microsoftonline.com", "graph.microsoft.com", "api-gcc.securitycenter.microsoft.us"),
     "gcc_high": ("login.microsoftonline.us", "graph.microsoft.us", "api-gov.securitycenter.microsoft.us"),
+    "china": ("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
     "dod": ("login.microsoftonline.us", "dod-graph.microsoft.us", "api-gov.securitycenter.microsoft.us"),
 }
 """Microsoft's clouds, as the connectors entra, defender and mail know them."""

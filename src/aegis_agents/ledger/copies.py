@@ -63,7 +63,13 @@ class Copies:
 
     def _numbered(self, origin: str) -> Iterator[tuple[int, str]]:
         if self.place.exists():
-            yield from ((read_note(note, ()).number, note) for note in self._notes(origin))
+            for note in self._notes(origin):
+                found = read_note(note, ())
+                if found.origin != origin:
+                    raise LedgerError(
+                        f"it holds checkpoints of another ledger ({found.origin}): give each a place of its own"
+                    )
+                yield found.number, note
 
     def _notes(self, origin: str) -> Iterator[str]:
         if self.place.is_dir():

@@ -12,6 +12,7 @@ from aegis_agents.errors import (
     ActionError,
     AlreadyDecided,
     InputError,
+    LedgerTampered,
     StoreError,
     TransientConnectorError,
     UnknownAction,
@@ -48,6 +49,13 @@ _LEADS_TO: Mapping[JournalState, frozenset[Settled]] = MappingProxyType(
 _COLUMNS = tuple(JournalRow.model_fields)
 _OVER = frozenset({"denied", "refused", "recommended", "would_execute", "failed", "undone", "expired"})
 _BEGUN = frozenset({"intent", "executed", "failed", "unconfirmed", "undoing", "undone", "expired"})
+
+
+def _check_id(row: JournalRow) -> None:
+    """Raises LedgerTampered where a row's target, action or incident is not what its id was made of: approved was another."""
+    made = idempotency_key(row.incident_id, row.proposal.action, row.target, row.proposal.generation)
+    if made != row.key or row.action_id != id_of_key(made):
+        raise LedgerTampered(f"{row.action_id}: the journal's action or target was changed after it was decided")
 
 
 class JournalTable(UsageTable):
@@ -110,6 +118,7 @@ class JournalTable(UsageTable):
         with self.transaction():
             self._before_an_effect()
             row = self.action(action_id)
+            _check_id(row)
             if row.state in _BEGUN:
                 raise AlreadyDecided(f"{action_id} was begun before: {row.state} at {_at(row.updated_at)}")
             if row.state != "approved":
@@ -127,7 +136,9 @@ class JournalTable(UsageTable):
             sharing = "executed"
         elif "unconfirmed" in states:
             sharing = "unconfirmed"
-        return Begun(row=row, key=others[0].key if others else row.key, others=ids, sharing=sharing)
+        # Under one key a system does it once. What was done long ago may have been taken back there by hand.
+        shared = others[0].key if others and others[0].state == "intent" else row.key
+        return Begun(row=row, key=shared, others=ids, sharing=sharing)
 
     def begin_undo(
         self, action_id: str, by: Principal, owner: str = "", outcome: Literal["undone", "expired"] = "undone"
@@ -136,6 +147,9 @@ class JournalTable(UsageTable):
         with self.transaction():
             self._before_an_effect()
             row = self.action(action_id)
+            _check_id(row)
+            if outcome == "expired" and row.expires_at is None:
+                raise ActionError(f"{action_id} has no time any more: somebody kept it")
             if row.state in ("undoing", "undone", "expired"):
                 at = _at(row.updated_at)
                 raise AlreadyDecided(f"{action_id} was taken back before: {row.state} by {row.undo_by} at {at}")

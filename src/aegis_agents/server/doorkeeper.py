@@ -49,11 +49,13 @@ class Doorkeeper:
         parts, path, headers = self._parts, scope["path"], Headers(scope=scope)
         address = address_of(host_of(scope))
         mark = digest_of(*headers.getlist("authorization"))
-        # Whoever came in before is counted as a person: strangers at the same address must not keep them out.
-        if mark not in self._seen:
+        asked = path.startswith("/v1/") or (path == "/metrics" and not _is_here(scope, headers))
+        # Whoever came in before is counted as a person, where it is asked who they are: strangers at the same address must
+        # not keep them out.
+        if not asked or mark not in self._seen:
             parts.rates.address(address)
         _named_rightly(headers, parts.settings.hosts)
-        if not path.startswith("/v1/") and (path != "/metrics" or _is_here(scope, headers)):
+        if not asked:
             return
         token = bearer(headers)
         try:

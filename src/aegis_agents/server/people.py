@@ -66,6 +66,12 @@ class People:
             roles = implied(who.roles) if self._tokens_answer else implied(who.roles) - _ANSWERING
         return who.model_copy(update={"roles": roles})
 
+    def now(self, who: Principal) -> Principal:
+        """Who signed in before, with no more than the settings of today leave them."""
+        if self._tokens_answer or who.method != "token":
+            return who
+        return who.model_copy(update={"roles": who.roles - _ANSWERING})
+
 
 def principal_of(request: Request) -> Principal:
     """Who asks, as the doorkeeper found. Raises Refused (401)."""

@@ -74,18 +74,19 @@ class Webhooks:
             await self._client.aclose()
 
     async def _tell(self, hook: WebhookSettings, origin: str, newest: int) -> None:
-        seq = -1
+        seq, failed = -1, 0
         while True:
             try:
                 if seq < 0:
                     seq = await self._parts.workroom.read(lambda: self._parts.served.told(hook.name, newest))
                 seq, more = await self._round(hook, origin, seq)
+                failed = 0
             except Exception:  # noqa: BLE001 - one bad turn must not make a receiver deaf: counted, logged, tried again
                 self._parts.metrics.background.labels("webhooks").inc()
                 _log.exception("webhook %s failed; it is tried again", hook.name)
-                more = False
+                seq, more, failed = -1, False, failed + 1  # how far it came is read anew
             if not more:
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(min(LOOK_S * 2**failed, LONGEST_WAIT_S))
 
     async def _round(self, hook: WebhookSettings, origin: str, seq: int) -> tuple[int, bool]:
         """Tell what there is after `seq`; how far that came, and whether there may be more at once."""

@@ -19,6 +19,8 @@ READERS = 4
 """Threads for look-ups in the store."""
 DOORS = 2
 """Threads that look tokens up, and as many that wait for an identity provider: neither waits behind what is read."""
+WAITING_TO_ACT = 32
+"""Answers of people that wait for such a thread; what comes then is told to come again."""
 ACTORS = 8
 """Threads for what people answer: they wait for other systems more than for the processor."""
 
@@ -28,7 +30,7 @@ class Workroom:
 
     def __init__(self, workers: int, waiting_room: int) -> None:
         self._most = workers + waiting_room
-        self._inside = 0
+        self._inside = self._acting = 0
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="aegis-work")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="aegis-read")
         self._actors = ThreadPoolExecutor(ACTORS, thread_name_prefix="aegis-act")
@@ -47,8 +49,17 @@ class Workroom:
         return await asyncio.shield(asyncio.wrap_future(self._begin(self._workers, function, patient)))
 
     async def act(self, function: Callable[[], T]) -> T:
-        """Carry out what a person said: as `work`, in threads of its own, since a system that acts may take its time."""
-        return await asyncio.shield(asyncio.wrap_future(self._begin(self._actors, function, False)))
+        """Carry out what a person said: as `work`, in threads and a waiting room of its own.
+
+        A system that acts may take its time, and a flood of alerts must not keep people from denying and undoing.
+        """
+        if self._acting >= ACTORS + WAITING_TO_ACT:
+            raise Refused(503, "busy", "too many answers of people are under way", retry_after=2)
+        self._acting += 1
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self._begin(self._actors, function, True)))
+        finally:
+            self._acting -= 1
 
     async def read(self, function: Callable[[], T]) -> T:
         """Run a look-up; it does not wait behind investigations."""

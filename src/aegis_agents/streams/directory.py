@@ -46,6 +46,7 @@ class DirectoryStream:
         self._seen: dict[str, tuple[_Version, float]] = {}
         """By name: what it was, and since when it has been that (monotonic)."""
         self._not_whole: dict[str, _Version] = {}
+        self._denied: dict[str, _Version] = {}
         """By name: what was read and was no whole JSON; it is not read again until it has changed or is given up."""
         self._refused: dict[str, int] = {}
         """By name: the inode of what is not read, so that it is said once."""
@@ -97,6 +98,7 @@ class DirectoryStream:
                         there[entry.name] = version
         self._refused = {name: inode for name, inode in self._refused.items() if name not in there}
         self._not_whole = {name: version for name, version in self._not_whole.items() if there.get(name) == version}
+        self._denied = {name: version for name, version in self._denied.items() if there.get(name) == version}
         before, self._seen = self._seen, {}
         waiting = False
         for name, version in sorted(there.items(), key=lambda item: (item[1].mtime_ns, item[0])):
@@ -131,6 +133,8 @@ class DirectoryStream:
         if self._not_whole.get(name) == version and still_s < self._settings.give_up_s:
             return False
         data = self._data(folder, name, version)
+        if data is None and self._denied.get(name) == version:
+            return True  # said; nothing waits for it, and the next turn looks again
         texts = None if data is None else self._texts(intake, data, version, still_s)
         if texts is None:
             self._not_whole[name] = version
@@ -146,9 +150,12 @@ class DirectoryStream:
         """The bytes of the very file that was seen; its beginning alone if it is too long. None if it is another now."""
         try:
             number = os.open(name, _FILE, dir_fd=folder)
-        except (FileNotFoundError, OSError) as error:
-            if isinstance(error, PermissionError):
-                raise StreamError(f"{self._settings.path}: {name[:200]!r} can't be read: {error.strerror}") from error
+        except PermissionError as error:
+            if self._denied.get(name) != version:  # one file must not stop the others: it is looked at again
+                _log.warning("%s: %r can't be read: %s", self._settings.path, name[:200], error.strerror)
+                self._denied[name] = version
+            return None
+        except OSError:
             return None
         with os.fdopen(number, "rb") as file:
             if not _is(number, version):

@@ -210,6 +210,7 @@ def _after(found: list[Opened], place: Place) -> list[tuple[Opened, int]] | None
     here = [one for one in found if one.is_at(place)]
     if not here:
         return None
-    begin = here[-1]
+    # Several may hold the same bytes before it, if lines are alike: then it is the very file that was read.
+    begin = next((one for one in here if one.inode == place.inode), here[-1])
     behind = [one for one in found if one is not begin and (one.is_last or one.mtime_ns >= begin.mtime_ns)]
     return [(begin, place.offset), *((one, 0) for one in ([] if begin.is_last else behind))]

@@ -54,7 +54,10 @@ def state_of(owner: str | None) -> Literal["alive", "dead", "unknown"]:
         return "dead"  # this machine was started again since
     if namespace != here[1]:
         return "unknown"  # another container: its processes can't be seen from here
-    return "alive" if _birth(int(rest)) == birth else "dead"
+    found = _birth(int(rest))
+    if found is None and _is_running(int(rest)):
+        return "unknown"  # of another account, which /proc may hide (systemd's ProtectProc)
+    return "alive" if found == birth else "dead"
 
 
 def may_take_over(owner: str | None, age: timedelta, stale_after: timedelta) -> bool:
@@ -121,7 +124,7 @@ def _surroundings() -> tuple[str, str]:
 
 
 def _birth(pid: int) -> str | None:
-    """When a process of this host started, in the words of an owner; None if there is none or it can't be said."""
+    """When a process of this host started, in the words of an owner; None if there is none or it can't be seen, "" for one that ended."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
@@ -129,7 +132,7 @@ def _birth(pid: int) -> str | None:
     # The name, in brackets, may hold brackets and spaces itself: what follows the last one is plain.
     fields = stat.rpartition(b")")[2].split()
     if len(fields) < 20 or fields[0] in (b"Z", b"X"):  # killed, and only not yet collected by its parent
-        return None
+        return ""
     return ".".join((*_surroundings(), fields[19].decode("ascii")))
 
 

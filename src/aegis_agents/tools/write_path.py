@@ -73,6 +73,8 @@ class WritePath:
             # What can't be taken back is an event, not a state: a second incident needs it again.
             state = CATALOGUE[row.proposal.action].reversible and row.state == "approved"
             before = look(connector, row) if state and connector else None
+            if before is None and state and connector:
+                before = look(connector, row)  # a look that fails once tells nothing
             begun = self._begin(row, there=bool(before))
             assert connector is not None  # noqa: S101 - begin() refuses what is not approved
             row = begun.row
@@ -83,10 +85,10 @@ class WritePath:
                 return self._settle(row, "executed", connector, f"in effect, {together}")
             if there is None and begun.sharing is not None:
                 return self._settle(row, begun.sharing, connector, f"done once, {together}")
-            if before and there is not False:
+            if before and there is not False and not begun.others:
                 return self._settle(row, "executed", connector, "it was in effect before", foreign=True)
             with self._seen(row, connector):
-                return self._apply(connector, row, begun.key)
+                return self._apply(connector, row, begun.key, unseen=state and before is None and not begun.others)
 
     def _begin(self, row: JournalRow, *, there: bool) -> Begun:
         """Journal the intent, and with it that it was in effect already: a crash must not make that ours."""
@@ -104,7 +106,8 @@ class WritePath:
             self.settle_open()  # the undo that stands in the way may be a dead process's
             return once()
 
-    def _apply(self, connector: Connector, row: JournalRow, key: str) -> Receipt:
+    def _apply(self, connector: Connector, row: JournalRow, key: str, *, unseen: bool) -> Receipt:
+        """Do it. `unseen`: nobody could tell whether it was in effect before; what then is must not be lifted as ours."""
         action, target, note = row.proposal.action, row.target, self._redact(row.proposal.reason)
         in_doubt = False
 
@@ -140,6 +143,9 @@ class WritePath:
             return self._settle(row, "failed", connector, f"accepted, and yet not in effect {reference}".rstrip())
         if there is None and not reference:
             return self._settle(row, "unconfirmed", connector, "sent, and can't be read back")
+        if there and unseen:
+            unsure = f"in effect; whether it was before could not be told, so it is not lifted by itself {reference}".rstrip()
+            return self._settle(row, "executed", connector, unsure, foreign=True)
         return self._settle(row, "executed", connector, reference)
 
     def undo(self, action_id: str, by: Principal, outcome: Literal["undone", "expired"] = "undone") -> Receipt:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from aegis_agents.errors import ActionError
 from aegis_agents.records import AEGIS, CATALOGUE, ActionReport
 from aegis_agents.records.base import Record
+from aegis_agents.tools.lifetimes import Lifetimes
 from aegis_agents.tools.owners import this_process
 from aegis_agents.tools.settling import look as look_at
 
@@ -104,10 +105,12 @@ def _settle_approved(aegis: Aegis, row: JournalRow, how: Seen) -> None:
         store.settle(row.action_id, "recommended", None, f"{why} ({how})")
         return
     with store.transaction():
-        store.begin(row.action_id, owner=this_process())
+        begun = store.begin(row.action_id, owner=this_process()).row
+        lasts = Lifetimes.load(aegis.settings.lifetimes, aegis.settings.undo_window).of(begun)
         store.settle(
-            row.action_id, "executed", row.connector, "found in effect after a restoration: done since the backup"
-        )
+            row.action_id, "executed", row.connector, "found in effect after a restoration: done since the backup",
+            until=datetime.now(UTC) + lasts if lasts else None,
+        )  # fmt: skip
 
 
 def _note_lifted(aegis: Aegis, row: JournalRow) -> None:

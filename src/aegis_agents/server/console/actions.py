@@ -62,7 +62,7 @@ async def aim(action_id: ActionId, visit: Here) -> Response:
     aegis, reason = visit.parts.aegis, visit.form.get("reason", "").strip()
     try:
         kind, value = target_of(visit.form.get("target", ""))
-        new = await visit.work(lambda: aegis.retarget(action_id, kind, value, reason=reason, token=visit.who))
+        new = await visit.act(lambda: aegis.retarget(action_id, kind, value, reason=reason, token=visit.who))
     except AlreadyDecided as error:
         return await _too_late(visit, action_id, error)
     except (InputError, ActionError) as error:
@@ -86,7 +86,7 @@ async def keep(action_id: ActionId, visit: Here) -> Response:
     visit.need("operator")
     aegis, reason = visit.parts.aegis, visit.form.get("reason", "").strip()
     try:
-        await visit.work(lambda: aegis.keep(action_id, reason=reason, token=visit.who))
+        await visit.act(lambda: aegis.keep(action_id, reason=reason, token=visit.who))
     except (InputError, ActionError) as error:
         return await _again(visit, action_id, error)
     await visit.note(said="It stays until somebody takes it back.", tone="good")
@@ -96,7 +96,7 @@ async def keep(action_id: ActionId, visit: Here) -> Response:
 async def _say(visit: Visit, action_id: str, say: Callable[[], ActionReport], *, stay: bool = False) -> Response:
     """Do it, and go on to the next: what was done stands on top of that page, with the way back."""
     try:
-        report = await visit.work(say)
+        report = await visit.act(say)
     except AlreadyDecided as error:
         return await _too_late(visit, action_id, error)
     except (InputError, ActionError) as error:

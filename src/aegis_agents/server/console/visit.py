@@ -82,6 +82,10 @@ class Visit:
         """Do something. Raises Refused (503) if too much waits."""
         return await self.parts.workroom.work(work)
 
+    async def act(self, work: Callable[[], T]) -> T:
+        """Carry out what this person said, beside what is investigated. Raises Refused (503) if too much of that waits."""
+        return await self.parts.workroom.act(work)
+
     async def note(self, **notes: Any) -> None:
         """Give the next page something to say (`said`, `tone`, `undo`), or to have typed in (`draft`)."""
         await self.parts.scribe.write(lambda: self.sessions.note(self.session, notes))
@@ -132,6 +136,7 @@ async def visit_of(request: Request) -> Visit:
         query = f"?{request.url.query}" if request.url.query else ""
         page = draft["page"] if draft else page_of(f"{path}{query}")
         raise SignInNeeded(page, draft, partial=PART in request.headers)
+    session = session.model_copy(update={"principal": parts.people.now(session.principal)})
     parts.rates.person(session.principal.id)
     visit = Visit(request, parts, sessions, session)
     if request.method == "POST":

@@ -7,6 +7,7 @@ reads both: jc's CEF reader (of pycef, 2020) takes no escaped bar in a header an
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 _CEF = re.compile(r"CEF: ?([0-9]{1,3}(?:\.[0-9]{1,3})?)\|")
 _LEEF = re.compile(r"LEEF: ?([12])(?:\.[0-9])?\|")
@@ -111,16 +112,17 @@ def _fields(pairs: list[tuple[str, str]], taken: dict[str, str]) -> dict[str, st
     given = dict(pairs)
     labels = {label[1]: value for key, value in given.items() if (label := _LABEL.fullmatch(key)) and value}
     found: dict[str, str] = {}
+    came: Counter[str] = Counter()
     for key, value in pairs:
         if (label := _LABEL.fullmatch(key)) and label[1] in given:
             continue
         name = NAMES.get(key, key)
         if key in labels:
             name = f"{key} ({labels[key][:80]})"
-        at, free = 1, name
+        free = name
         while free in found or free in taken:
-            at += 1
-            free = f"{name}#{at}"
+            came[name] += 1  # goes on where it was: from the start each time would cost the square
+            free = f"{name}#{came[name] + 1}"
         found[free] = value
     return found
 

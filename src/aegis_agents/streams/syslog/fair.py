@@ -38,7 +38,7 @@ class Fair:
         self._most, self._most_bytes = most, most_bytes
         self._queues: dict[str, deque[Frame]] = {}
         self._bytes: dict[str, int] = {}
-        self._count = 0
+        self._count = self._size = 0
         self._changed = asyncio.Event()
         """Something came in, or it is closed."""
         self._room = asyncio.Event()
@@ -51,16 +51,18 @@ class Fair:
         queue = self._queues.get(address)
         share = len(self._queues) + (queue is None)
         count, size = (len(queue), self._bytes[address]) if queue else (0, 0)
-        # A first message always fits, so that one that is longer than a share is not stuck.
+        # A first message is not held to the share, so that one that is longer is not stuck; nothing goes beyond the whole,
+        # which those may fill that came when there were fewer.
         if count and (count >= self._most // share or size + len(frame.data) > self._most_bytes // share):
             return False
-        if count == 0 and self._count >= self._most:
+        if self._count >= self._most or (self._count and self._size + len(frame.data) > self._most_bytes):
             return False
         if queue is None:
             queue = self._queues[address] = deque()
             self._bytes[address] = 0
         queue.append(frame)
         self._bytes[address] += len(frame.data)
+        self._size += len(frame.data)
         self._count += 1
         self._changed.set()
         return True
@@ -100,6 +102,7 @@ class Fair:
             found.append(frame)
             size += len(frame.data)
         self._count -= len(found)
+        self._size -= size
         if found:
             self._room.set()
         return found
