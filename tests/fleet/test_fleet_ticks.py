@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from aegis_agents import Aegis
 from aegis_agents.errors import LedgerTampered, StoreError
+from aegis_agents.fleet import opening
 from aegis_agents.fleet import ticks as ticks_module
 from aegis_agents.fleet.leading import FileLeading, open_leading
 from aegis_agents.fleet.ticks import Tick, Ticks, standing_ticks
@@ -30,6 +32,23 @@ class _Leads:
 
     def close(self) -> None:
         self.closed = True
+
+
+@pytest.mark.parametrize("watch", [True, False])
+def test_a_server_without_a_worker_is_watched_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, watch: bool) -> None:
+    model, files = threading.Event(), threading.Event()
+
+    def watched(aegis: Aegis, monitor: object, egress: object) -> tuple[list[Tick], list[Tick]]:
+        return [Tick("model", 9.0, model.set)] if monitor is not None else [], [Tick("files", 9.0, files.set)]
+
+    monkeypatch.setattr(opening, "WATCH_EVERY_S", 0.01)
+    monkeypatch.setattr(opening, "_watched", watched)
+    with Aegis(home=tmp_path, worker={"watch": watch}) as aegis, opening.worker_beside(aegis):
+        assert files.wait(20)
+        assert model.wait(20 if watch else 0.2) is watch
+    another = FileLeading(tmp_path / "fleet.lock")
+    assert another(), "who leads leaves it to another"
+    another.close()
 
 
 def test_one_of_all_leads_until_it_ends(tmp_path: Path) -> None:

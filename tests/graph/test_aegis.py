@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from aegis_agents import ActionError, Aegis, AlreadyDecided, InputError, build_graph
 from aegis_agents.errors import SettingsError
+from aegis_agents.recovering import MOST_TAKEN_OVER
 from tests.graph.conftest import ATTACK, FakeFirewall
 from tests.people import person, token_of
 
@@ -173,6 +175,47 @@ def test_a_crash_before_the_decision_is_made_good(make: Make, monkeypatch: pytes
     (case,) = aegis.recover()
     assert case.verdict == "true_positive"
     assert aegis.store.unfinished() == []
+
+
+def cut_off(aegis: Aegis, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An incident that ended whoever decided it; its id."""
+    monkeypatch.setattr(type(aegis.context.model), "assess", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
+        aegis.investigate(ATTACK)
+    monkeypatch.undo()
+    (row,) = aegis.store.unfinished()
+    return row.incident_id
+
+
+def test_an_alert_that_the_inbox_has_is_left_to_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sets aside what ends every process at it; whoever recovered would end too, at every start."""
+    aegis = make()
+    incident_id = cut_off(aegis, monkeypatch)
+    monkeypatch.setattr(type(aegis.inbox), "copies", lambda self, asked: int(asked == incident_id))
+    assert aegis.recover() == []
+    assert len(aegis.recover(leave=lambda incident_id: False)) == 1
+
+
+def test_an_alert_that_ended_one_process_after_another_is_left_to_a_person(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    aegis = make()
+    incident_id = cut_off(aegis, monkeypatch)
+    for number in range(MOST_TAKEN_OVER):
+        held_by = aegis.store.unfinished()[0].owner
+        assert aegis.store.claim(incident_id, f"host:{number}:gone", held_by)
+    assert aegis.recover(stale_after=timedelta(0)) == []
+    assert f"{incident_id} was taken over {MOST_TAKEN_OVER} times" in caplog.text
+    assert aegis.investigate(ATTACK).verdict == "true_positive", "a person may give it again"
+
+
+def test_shadow_aims_nothing_elsewhere(make: Make) -> None:
+    live = make()
+    case = live.investigate(ATTACK)
+    block = actions(case)["block_ip:203.0.113.9"]
+    with pytest.raises(ActionError, match="shadow"):
+        make(mode="shadow").retarget(block.action_id, "ip", "203.0.113.9", by="alice")
+    assert live.store.action(block.action_id).state == "awaiting"
 
 
 def test_what_a_crash_kept_from_being_done_is_done_once(make: Make, firewall: FakeFirewall) -> None:

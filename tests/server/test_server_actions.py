@@ -102,6 +102,10 @@ def test_an_action_is_aimed_at_another_entity_of_the_incident(rig: Rig) -> None:
     item = new.json()
     assert (item["outcome"], item["target"]["value"]) == ("awaiting_approval", other)
     assert rig.aegis.store.action(action["action_id"]).state == "denied"
+    chosen = rig.aegis.store.action(item["action_id"]).decision
+    assert (chosen.inputs["wish"], chosen.inputs["wish.by"]) == ("ask", "token:ann"), (
+        "it shows nothing of what Aegis would choose"
+    )
     assert rig.firewall.calls == []
     (said,) = rig.entries("action.retargeted")
     assert (said["instead_of"], said["principal"]["id"]) == (action["action_id"], "token:ann")

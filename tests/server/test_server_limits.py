@@ -42,16 +42,20 @@ def test_a_body_is_refused_by_its_length_and_while_it_comes(serving: Callable[..
         assert rig.parts.bodies.held == 0
 
 
-async def test_people_answer_while_alerts_fill_the_room() -> None:
-    room, blocked = Workroom(1, 1), threading.Event()
-    waiting = [asyncio.create_task(room.work(blocked.wait)) for _ in range(2)]
-    await asyncio.sleep(0)
-    with pytest.raises(Refused, match="waiting room is full"):
-        await room.work(lambda: 1)
-    assert await room.act(lambda: "denied") == "denied"
-    blocked.set()
-    await asyncio.gather(*waiting)
-    room.close()
+def test_people_answer_while_alerts_fill_the_room() -> None:
+    async def full() -> str:
+        room, blocked = Workroom(1, 1), threading.Event()
+        waiting = [asyncio.create_task(room.work(blocked.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Refused, match="waiting room is full"):
+            await room.work(lambda: True)
+        said = await room.act(lambda: "denied")
+        blocked.set()
+        await asyncio.gather(*waiting)
+        room.close()
+        return said
+
+    assert asyncio.run(full()) == "denied"
 
 
 def test_a_small_body_is_small(rig: Rig) -> None:

@@ -44,10 +44,14 @@ def stream(
 
         # With --once a signal may end it anywhere: what was read is kept with how far it was read.
         stopping = nullcontext(threading.Event()) if once else told_to_stop()
-        with stopping as stop, Aegis(settings=found) as aegis, enforced(found), observed(aegis):
+        with stopping as stop, Aegis(settings=found) as aegis, enforced(found) as egress, observed(aegis):
             runner = Runner(found.streams, aegis.inbox, say=partial(say, err=True), storm=storm)
             say(f"reading {', '.join(one.name for one in found.streams)}", err=True)
-            well = runner.run(stop, once=once)
+            try:
+                well = runner.run(stop, once=once)
+            finally:
+                if egress is not None and egress.refusals.total:
+                    egress.refusals.write(aegis.store)
         for name, tally in runner.tallies.items():
             say(f"{name}: {summary(tally)}")
     if once and not well:

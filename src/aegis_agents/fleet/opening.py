@@ -6,14 +6,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from aegis_agents.aegis import Aegis
 from aegis_agents.agents.caution import FELL_BACK
 from aegis_agents.errors import AegisError
-from aegis_agents.fleet.ticks import Tick
+from aegis_agents.fleet.leading import Everybody, open_leading
+from aegis_agents.fleet.ticks import Tick, Ticks, standing_ticks
 from aegis_agents.fleet.worker import Worker
-from aegis_agents.hardening.egress import Egress, enforced
+from aegis_agents.hardening.egress import Egress, enforced, in_force
 from aegis_agents.hardening.ticks import ticks as hardening_ticks
 from aegis_agents.monitor.honeytokens import plant
 from aegis_agents.monitor.ticks import ticks as monitor_ticks
@@ -22,6 +24,8 @@ from aegis_agents.settings import Settings, load_settings
 from aegis_agents.watching import observed, provide_monitor
 
 _log = logging.getLogger("aegis_agents.fleet")
+WATCH_EVERY_S = 5.0
+"""Seconds between two looks beside a server whether a tick is due."""
 
 Opener = Callable[[], Aegis]
 """Opens an Aegis in another process: a function of a module, or a partial of one, without secrets in it."""
@@ -78,26 +82,31 @@ def make_worker(
     settings = aegis.settings
     if settings.monitor.honeytokens:
         plant(aegis.store, settings.home, falls=settings.monitor.fall_back)
+    ticks, own_ticks = _watched(aegis, monitor, egress)
+    return Worker(aegis, aegis.inbox, ticks=ticks, own_ticks=own_ticks, when_stuck=when_stuck)
+
+
+def _watched(aegis: Aegis, monitor: Monitor | None, egress: Egress | None) -> tuple[list[Tick], list[Tick]]:
+    """What one process watches for all, and what each watches for itself."""
     if monitor is not None and aegis.telemetry.on:
         provide_monitor(aegis.telemetry, lambda: monitor.status().gauges())
-    return Worker(
-        aegis, aegis.inbox,
-        ticks=[Tick(*one) for one in monitor_ticks(monitor)] if monitor is not None else (),
-        own_ticks=[Tick(*one) for one in hardening_ticks(settings, aegis.store, egress, fall_back_kind=FELL_BACK)],
-        when_stuck=when_stuck,
-    )  # fmt: skip
+    own = hardening_ticks(aegis.settings, aegis.store, egress, fall_back_kind=FELL_BACK)
+    return [Tick(*one) for one in monitor_ticks(monitor)] if monitor is not None else [], [Tick(*one) for one in own]
 
 
 @contextmanager
 def worker_beside(aegis: Aegis) -> Iterator[None]:
-    """A worker in a thread beside whatever runs within, where `worker.beside_server` asks for one."""
-    if not aegis.settings.worker.beside_server:
-        yield
-        return
+    """A worker in a thread beside whatever runs within, where `worker.beside_server` asks for one.
+
+    Without one, model and files are watched all the same: what runs within decides and acts.
+    """
     stop = threading.Event()
     monitor = Monitor(aegis) if aegis.settings.worker.watch else None
-    worker = make_worker(aegis, monitor, None)
-    thread = threading.Thread(target=_run_beside, args=(worker, stop), name="aegis-worker-beside")
+    if aegis.settings.worker.beside_server:
+        run = partial(_run_beside, make_worker(aegis, monitor, in_force()), stop)
+    else:
+        run = partial(_watch_beside, aegis, _watched(aegis, monitor, in_force()), stop)
+    thread = threading.Thread(target=run, name="aegis-beside")
     thread.start()
     try:
         yield
@@ -106,6 +115,20 @@ def worker_beside(aegis: Aegis) -> Iterator[None]:
         thread.join()
         if monitor is not None:
             monitor.keep()
+
+
+def _watch_beside(aegis: Aegis, watched: tuple[list[Tick], list[Tick]], stop: threading.Event) -> None:
+    # Who leads does what stands for all, as a worker would.
+    led = Ticks((*standing_ticks(aegis, aegis.inbox), *watched[0]), open_leading(aegis.settings))
+    own = Ticks(watched[1], Everybody())
+    try:
+        while not stop.wait(WATCH_EVERY_S):
+            own.run_due()
+            led.run_due()
+    except AegisError:
+        _log.exception("what watches beside the server has stopped: somebody has to look into it")
+    finally:
+        led.close()
 
 
 def _run_beside(worker: Worker, stop: threading.Event) -> None:

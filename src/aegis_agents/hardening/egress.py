@@ -80,6 +80,11 @@ def enforced(settings: Settings) -> Iterator[Egress | None]:
             made.lift()
 
 
+def in_force() -> Egress | None:
+    """What this process may connect to, the newest if several were made; None where nothing holds it."""
+    return _in_force[-1] if _in_force else None
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     """Called for every audit event of the interpreter: what is none of ours must cost next to nothing."""
     if _in_force and event[:7] == "socket.":
