@@ -66,3 +66,15 @@ def test_an_alert_without_a_time_has_none() -> None:
 def test_two_words_joined_are_no_host_and_a_numbered_one_is() -> None:
     found = parse({"source": "k8s_audit", "device": "dc_prod_01", "host": "k8s-node-4"}, format="generic").entities
     assert {e.value for e in found if e.kind == "host"} == {"k8s-node-4", "dc_prod_01"}
+
+
+def test_what_thousands_of_alerts_share_is_no_id_of_one() -> None:
+    """4625 is a kind of event, and 2019401 a signature: alerts that share one would share a ticket, and be closed together."""
+    for one, other in (
+        ({"event_id": 4625, "title": "Brute force", "host": "dc-1"}, {"event_id": 4625, "title": "Spray", "host": "fin-7"}),
+        *(({"event_type": "alert", "alert": {"signature_id": 2019401, "signature": "x"}, "src_ip": ip}, {"event_type": "alert", "alert": {"signature_id": 2019401, "signature": "x"}, "src_ip": "10.0.0.9"}) for ip in ("10.0.0.8",)),
+    ):  # fmt: skip
+        assert parse(one).native_id != parse(other).native_id
+    assert parse({"event_id": "a-4625"}).native_id == "a-4625"
+    assert parse({"id": 17}).native_id == "17"
+    assert parse({"event_id": 4625, "id": "x-1"}).native_id == "x-1"

@@ -17,6 +17,8 @@ _ID: Final = (
     "alert_id", "alertId", "event_id", "eventId", "finding_id", "incident_id", "incidentId", "case_ref", "case_id",
     "uuid", "uid", "guid", "id", "_id", "Id", "ID", "reference", "ref", "number", "alert.id", "event.id", "data.id",
 )  # fmt: skip
+_EVENT_ID: Final = frozenset({"event_id", "eventId", "event.id"})
+_KIND_DIGITS: Final = 5
 _TITLE: Final = (
     "title", "alert_title", "name", "alert_name", "rule_name", "ruleName", "rule.name", "rule", "signature", "subject",
     "summary", "event_name", "event_type", "eventType", "event", "message", "description", "category", "alert.title",
@@ -70,10 +72,17 @@ def detect(alert: Mapping[str, Any]) -> int:
     return 1
 
 
+def _is_of_its_kind(name: str, value: str) -> bool:
+    """Whether an "event id" is that of a kind of event, as Windows has them (4625): alerts that share it are not one."""
+    return name in _EVENT_ID and value.isdecimal() and len(value) <= _KIND_DIGITS
+
+
 def head(alert: Mapping[str, Any]) -> Head:
     """Id, title and time under common names, and the product's own claims."""
     return Head(
-        native_id=text(alert, *_ID),
+        native_id=next(
+            (found for name in _ID if (found := text(alert, name)) and not _is_of_its_kind(name, found)), None
+        ),
         title=text(alert, *_TITLE),
         observed_at=_observed_at(alert),
         severity=text(alert, "severity", "priority", "urgency", "level", "risk", "alert.severity"),

@@ -20,7 +20,7 @@ def detect(alert: Mapping[str, Any]) -> int:
 def head(alert: Mapping[str, Any]) -> Head:
     """Id, title, time and the product's own claims."""
     return Head(
-        native_id=text(alert, "flow_id", "alert.signature_id"),
+        native_id=text(alert, "flow_id"),  # the signature is what thousands of alerts share
         title=text(alert, "alert.signature"),
         observed_at=when(alert, "timestamp"),
         severity=text(alert, "alert.severity"),
