@@ -16,8 +16,10 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from aegis_agents import Aegis, Incident, build_graph
+from aegis_agents.cases import shadow_id
 from aegis_agents.records import Conclusion
 from aegis_agents.sources import parse
+from aegis_agents.tools.owners import this_process
 
 _BUILDING = Lock()
 
@@ -45,8 +47,10 @@ def _built() -> Any:
     aegis = Aegis()
 
     def intake(state: Investigation) -> Investigation:
-        incident = parse(state["alert"], tenant=aegis.settings.tenant)
-        aegis.store.admit(incident, json.dumps(state["alert"]), aegis.context.versions)
+        incident, versions = parse(state["alert"], tenant=aegis.settings.tenant), aegis.context.versions
+        if aegis.settings.mode == "shadow":  # under an id of its own: what shadow decided must not stand for live
+            incident = incident.model_copy(update={"id": shadow_id(incident.id, versions)})
+        aegis.store.admit(incident, json.dumps(state["alert"]), versions, owner=this_process())
         return {"incident": incident}
 
     builder = StateGraph(Investigation)

@@ -46,6 +46,11 @@ class Recovering(ABC):
 
     @property
     @abstractmethod
+    def _has_inbox(self) -> bool:
+        """Whether anybody ever used it."""
+
+    @property
+    @abstractmethod
     def context(self) -> Context:
         """What the agents work with."""
 
@@ -129,8 +134,7 @@ class Recovering(ABC):
             return None
 
     def _is_in_the_inbox(self, incident_id: str) -> bool:
-        there = self.settings.database is not None or (self.settings.home / "inbox.sqlite").is_file()
-        return there and self.inbox.copies(incident_id) > 0
+        return self._has_inbox and self.inbox.copies(incident_id) > 0
 
     def _take_over(self, row: IntakeRow, stale_after: timedelta) -> bool:
         """Whether an undecided incident is ours to decide: nobody living is at work on it, and we were first to see."""
