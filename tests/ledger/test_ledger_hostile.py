@@ -16,6 +16,7 @@ import pytest
 
 from aegis_agents.errors import InputError, LedgerError, LedgerTampered, StoreError
 from aegis_agents.ledger import Signer, action_id
+from aegis_agents.ledger.anchor import Anchor, AnchorFile
 from aegis_agents.ledger.files import write_whole
 from tests.ledger.ledgers import Clock, case_of, decided, finished, incident, open_in
 from tests.people import person
@@ -270,3 +271,18 @@ def test_text_that_is_no_unicode_is_an_error_of_ours(tmp_path: Path) -> None:
         with pytest.raises(StoreError):
             store.entries(after=2**70)
         store.verify()
+
+
+def test_processes_that_move_the_anchor_at_once_leave_one_of_their_lines(tmp_path: Path) -> None:
+    """Two writes in place could leave a line that is of both, and nothing would ever mend it."""
+    path = tmp_path / "ledger.anchor"
+    AnchorFile(path).create(Anchor(0, "0" * 64))
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom aegis_agents.ledger.anchor import Anchor, AnchorFile\n"
+        "anchor, digit = AnchorFile(Path(sys.argv[1])), sys.argv[2]\nanchor.open()\n"
+        "for number in range(1, 20_000):\n    with anchor.held():\n"
+        "        anchor.read(mapped=True)\n        anchor.write(Anchor(number, digit * 64))\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(path), digit]) for digit in "ab"]
+    assert [writer.wait(120) for writer in writers] == [0, 0]
+    assert AnchorFile(path).read().entries == 19_999

@@ -11,11 +11,18 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from aegis_agents.errors import LedgerTampered, StoreError
 from aegis_agents.ledger.files import write_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None  # type: ignore[assignment]
 
 _WIDTH = 256
 _LOOKS = 100
@@ -41,6 +48,7 @@ class AnchorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._map: mmap.mmap | None = None
+        self._handle: int | None = None
         self._last: tuple[bytes, Anchor] | None = None  # what was written or read last: no need to check it again
 
     def create(self, anchor: Anchor) -> None:
@@ -69,12 +77,32 @@ class AnchorFile:
         except LedgerTampered:
             return False
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from moving it meanwhile: two writes at once could leave a line that is of both, for good."""
+        handle = self._handle
+        if handle is None or fcntl is None:  # nothing was written here yet
+            yield
+            return
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if self._handle == handle:
+                fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def open(self) -> None:
+        """Map it, if it is not. A file that was removed is not made again: verify() must find it missing. Raises OSError."""
+        if self._mapped() is None:
+            self.close()
+            self._handle = os.open(self.path, os.O_RDWR)
+            self._map = mmap.mmap(self._handle, _WIDTH)
+
     def write(self, anchor: Anchor) -> None:
-        """Overwrite in place. A file that was removed is not made again: verify() must find it missing."""
-        whole = self._mapped()
-        if whole is None:
-            with self.path.open("r+b") as file:
-                self._map = whole = mmap.mmap(file.fileno(), _WIDTH)
+        """Overwrite in place, within `held`. Raises OSError, ValueError where it can't be mapped."""
+        self.open()
+        whole = self._map
+        assert whole is not None  # noqa: S101 - open() made it, or raised
         line = _line(anchor)
         whole[:] = line
         self._last = line, anchor
@@ -112,6 +140,9 @@ class AnchorFile:
         if self._map is not None:
             self._map.close()
             self._map = None
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 def _line(anchor: Anchor) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -96,26 +96,32 @@ class LedgerTable(CheckpointTable):
         origin, new = left
         if not isinstance(new.checkpoints, int):
             return  # verify() reports it
-        try:
-            old = self._anchor.read(mapped=True)
-        except LedgerTampered:
-            pass  # the evidence stays as it is; verify() reports it
-        else:
-            further = old.entries < new.entries or (old[:2] == new[:2] and old.checkpoints < new.checkpoints)
-            ours = old == self._anchor_left
-            if further and old.checkpoints <= new.checkpoints and (ours or self._holds(old, origin)):
-                self._move_anchor(new)
+        with suppress(OSError, ValueError):  # what can't be opened is told below, where it is written
+            self._anchor.open()
+        problem = ""
+        with self._anchor.held():
+            try:
+                old = self._anchor.read(mapped=True)
+            except LedgerTampered:
+                pass  # the evidence stays as it is; verify() reports it
+            else:
+                further = old.entries < new.entries or (old[:2] == new[:2] and old.checkpoints < new.checkpoints)
+                ours = old == self._anchor_left
+                if further and old.checkpoints <= new.checkpoints and (ours or self._holds(old, origin)):
+                    problem = self._move_anchor(new)
+        if problem and not self._unanchored:
+            self._unanchored = True
+            self._enter(UNANCHORED, None, {"reason": problem})
         self._deliver(left)
 
-    def _move_anchor(self, new: Anchor) -> None:
-        """What was committed stays committed, whether or not the anchor can be written: an entry says that it can't."""
+    def _move_anchor(self, new: Anchor) -> str:
+        """What was committed stays committed, whether or not the anchor can be written; answers why it can't."""
         try:
             self._anchor.write(new)
             self._anchor_left = new
         except (OSError, ValueError) as error:  # not ours to write, a disk that is read-only, no room to map it
-            if not self._unanchored:
-                self._unanchored = True
-                self._enter(UNANCHORED, None, {"reason": str(error)})
+            return str(error)
+        return ""
 
     def _holds(self, anchor: Anchor, origin: str) -> bool:
         """Whether the entry that was anchored is still what it was, or was brought to this format since."""
