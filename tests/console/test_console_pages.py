@@ -177,6 +177,9 @@ def test_health_says_what_fell_back_and_what_waits(rig: Any) -> None:
 
 def test_what_a_script_shows_is_as_visible() -> None:
     assert shown({"a": ["x\u202ey", 1, None], "b": ("\u200b",)}) == {"a": ["x⟦U+202E⟧y", 1, None], "b": ["⟦U+200B⟧"]}
+    proposal = shown({"proposals": [{"target": {"kind": "host", "value": "wks\u200b-1"}}]})["proposals"][0]
+    assert proposal["target"]["value"] == "wks⟦U+200B⟧-1"
+    assert proposal["exact"] == "host:wks\u200b-1", "the form names the very entity"
 
 
 def test_a_template_that_lacks_a_value_breaks() -> None:

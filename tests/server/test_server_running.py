@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from starlette.testclient import TestClient
 from aegis_agents.errors import SettingsError
 from aegis_agents.ledger import SqliteStore
 from aegis_agents.records import AEGIS
+from aegis_agents.server import connections
 from aegis_agents.server.app import create_app
 from aegis_agents.settings_server import ServerSettings
 from tests.people import person
@@ -232,6 +234,19 @@ def test_it_speaks_tls_itself(
         assert answer.headers["strict-transport-security"].startswith("max-age=")
         with pytest.raises(httpx.TransportError):
             httpx.get(url.replace("https", "http") + "/healthz")
+
+
+def test_who_begins_no_handshake_is_ended_too(
+    make: Callable[..., Any],
+    listening: Callable[..., Any],
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 0.3)
+    with listening(make(), tls_certificate=certificate[0], tls_key=certificate[1]) as url:
+        where = urlsplit(url)
+        with socket.create_connection((where.hostname, where.port), timeout=10) as silent:
+            assert silent.recv(1) == b"", "closed, and long before the minute that asyncio gives"
 
 
 @pytest.mark.parametrize(

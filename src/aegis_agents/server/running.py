@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import signal
+import socket
 import ssl
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -12,6 +15,7 @@ from fastapi import FastAPI
 
 from aegis_agents.aegis import Aegis
 from aegis_agents.errors import SettingsError
+from aegis_agents.server import connections
 from aegis_agents.server.app import create_app
 from aegis_agents.server.connections import BoundedConnection
 from aegis_agents.settings_server import ServerSettings
@@ -23,6 +27,19 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._parts = app.state.parts
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. A handshake of TLS has as long as a request's head: asyncio would give it a minute, and it counts nowhere."""
+        loop = asyncio.get_running_loop()
+        if not self.config.is_ssl:
+            await super().startup(sockets)
+            return
+        plain = loop.create_server
+        loop.create_server = partial(plain, ssl_handshake_timeout=connections.HEAD_S)  # type: ignore[method-assign]
+        try:
+            await super().startup(sockets)
+        finally:
+            loop.create_server = plain  # type: ignore[method-assign]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._parts.stopping = True

@@ -115,9 +115,16 @@ def outcome(report: ActionReport) -> tuple[str, str]:
 
 
 def shown(value: Any) -> Any:
-    """JSON whose every text is as `{{ }}` would show it, for what a script puts on the page."""
+    """JSON whose every text is as `{{ }}` would show it, for what a script puts on the page.
+
+    What has a target also has `exact`, the target to the letter, for the form that is sent: a name with a character
+    that nobody sees must reach the entity of that name, and no other.
+    """
     if isinstance(value, Mapping):
-        return {key: shown(held) for key, held in value.items()}
+        found = {key: shown(held) for key, held in value.items()}
+        if isinstance(target := value.get("target"), Mapping):
+            found["exact"] = f"{target.get('kind')}:{target.get('value')}"
+        return found
     if isinstance(value, list | tuple):
         return [shown(held) for held in value]
     return visible(value) if isinstance(value, str) else value

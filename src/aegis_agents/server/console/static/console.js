@@ -151,7 +151,7 @@
       const form = $("#propose").content.cloneNode(true);
       $("[name=incident_id]", form).value = p.incident_id;
       $("[name=action]", form).value = p.action;
-      $("[name=target]", form).value = `${p.target.kind}:${p.target.value}`;
+      $("[name=target]", form).value = p.exact;
       put.append(form);
       box.append(put);
     }
