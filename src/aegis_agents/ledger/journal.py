@@ -12,14 +12,13 @@ from aegis_agents.errors import (
     ActionError,
     AlreadyDecided,
     InputError,
-    LedgerTampered,
     StoreError,
     TransientConnectorError,
     UnknownAction,
 )
 from aegis_agents.ledger.database import Row
 from aegis_agents.ledger.ids import id_of_key, idempotency_key, record_json
-from aegis_agents.ledger.rows import Begun, JournalRow, JournalState, Undoing
+from aegis_agents.ledger.rows import Begun, JournalRow, JournalState, Undoing, check_id
 from aegis_agents.ledger.store import Settled
 from aegis_agents.ledger.usage import UsageTable
 from aegis_agents.records import AEGIS, CATALOGUE, ActionName, Decision, Principal, ProposedAction, Target
@@ -49,13 +48,6 @@ _LEADS_TO: Mapping[JournalState, frozenset[Settled]] = MappingProxyType(
 _COLUMNS = tuple(JournalRow.model_fields)
 _OVER = frozenset({"denied", "refused", "recommended", "would_execute", "failed", "undone", "expired"})
 _BEGUN = frozenset({"intent", "executed", "failed", "unconfirmed", "undoing", "undone", "expired"})
-
-
-def _check_id(row: JournalRow) -> None:
-    """Raises LedgerTampered where a row's target, action or incident is not what its id was made of: approved was another."""
-    made = idempotency_key(row.incident_id, row.proposal.action, row.target, row.proposal.generation)
-    if made != row.key or row.action_id != id_of_key(made):
-        raise LedgerTampered(f"{row.action_id}: the journal's action or target was changed after it was decided")
 
 
 class JournalTable(UsageTable):
@@ -118,7 +110,7 @@ class JournalTable(UsageTable):
         with self.transaction():
             self._before_an_effect()
             row = self.action(action_id)
-            _check_id(row)
+            check_id(row)
             if row.state in _BEGUN:
                 raise AlreadyDecided(f"{action_id} was begun before: {row.state} at {_at(row.updated_at)}")
             if row.state != "approved":
@@ -147,7 +139,7 @@ class JournalTable(UsageTable):
         with self.transaction():
             self._before_an_effect()
             row = self.action(action_id)
-            _check_id(row)
+            check_id(row)
             if outcome == "expired" and row.expires_at is None:
                 raise ActionError(f"{action_id} has no time any more: somebody kept it")
             if row.state in ("undoing", "undone", "expired"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from aegis_agents.errors import LedgerTampered
+from aegis_agents.ledger.ids import id_of_key, idempotency_key
 from aegis_agents.records import (
     CATALOGUE,
     ActionReport,
@@ -239,3 +241,10 @@ class Pruned(Record):
     before: str
     entries: int
     incidents: tuple[str, ...]
+
+
+def check_id(row: JournalRow) -> None:
+    """Raises LedgerTampered where a row's target, action or incident is not what its id was made of: approved was another."""
+    made = idempotency_key(row.incident_id, row.proposal.action, row.target, row.proposal.generation)
+    if made != row.key or row.action_id != id_of_key(made):
+        raise LedgerTampered(f"{row.action_id}: the journal's action or target was changed after it was decided")
