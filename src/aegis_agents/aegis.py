@@ -223,6 +223,9 @@ class Aegis(Asking):
         """Whether anybody ever used it; who only investigates has none, and none is made to look into it."""
         return self.settings.database is not None or (self.settings.home / "inbox.sqlite").exists()
 
+    def _is_in_the_inbox(self, incident_id: str) -> bool:
+        return self._has_inbox and self.inbox.copies(incident_id) > 0
+
     def _read(self, alert: Alert, format: str | None) -> tuple[Incident, str]:
         """The incident and the alert's own text; a shadow run has an id of its own."""
         incident, native = read_alert(alert, format=format, tenant=self.settings.tenant)

@@ -15,7 +15,6 @@ from aegis_agents.tools.owners import STALE_AFTER, UNDER_WAY, may_take_over, thi
 
 if TYPE_CHECKING:
     from aegis_agents.context import Context
-    from aegis_agents.inbox.inbox import Inbox
     from aegis_agents.ledger import IntakeRow, JournalRow, Store
     from aegis_agents.settings import Settings
     from aegis_agents.tools import WritePath
@@ -38,16 +37,6 @@ class Recovering(ABC):
     @abstractmethod
     def store(self) -> Store:
         """Intake, journal and ledger."""
-
-    @property
-    @abstractmethod
-    def inbox(self) -> Inbox:
-        """Alerts that wait for a worker."""
-
-    @property
-    @abstractmethod
-    def _has_inbox(self) -> bool:
-        """Whether anybody ever used it."""
 
     @property
     @abstractmethod
@@ -134,7 +123,8 @@ class Recovering(ABC):
             return None
 
     def _is_in_the_inbox(self, incident_id: str) -> bool:
-        return self._has_inbox and self.inbox.copies(incident_id) > 0
+        """Whether its alert came through an inbox; who has none (see Aegis) decides all."""
+        return False
 
     def _take_over(self, row: IntakeRow, stale_after: timedelta) -> bool:
         """Whether an undecided incident is ours to decide: nobody living is at work on it, and we were first to see."""

@@ -114,7 +114,7 @@ class SyslogSettings(_Stream):
     queue: int = Field(default=10_000, ge=1, le=1_000_000)
     """Messages in memory at most, shared by the addresses alike; beyond, TCP waits and UDP drops (and counts)."""
     queue_bytes: int = Field(default=64_000_000, ge=100_000)
-    """Their bytes at most."""
+    """Their bytes at most; first messages of further addresses may have as much again."""
 
     @model_validator(mode="after")
     def _is_guarded(self) -> SyslogSettings:

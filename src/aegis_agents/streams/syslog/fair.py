@@ -51,11 +51,12 @@ class Fair:
         queue = self._queues.get(address)
         share = len(self._queues) + (queue is None)
         count, size = (len(queue), self._bytes[address]) if queue else (0, 0)
-        # A first message is not held to the share, so that one that is longer is not stuck; nothing goes beyond the whole,
-        # which those may fill that came when there were fewer.
+        # A first message is held neither to the share, so that one that is longer is not stuck, nor to the whole, which
+        # those may have filled that came when there were fewer: it has as much again, which bounds all.
         if count and (count >= self._most // share or size + len(frame.data) > self._most_bytes // share):
             return False
-        if self._count >= self._most or (self._count and self._size + len(frame.data) > self._most_bytes):
+        whole = self._most_bytes * (1 if count else 2)
+        if self._count >= self._most or (self._count and self._size + len(frame.data) > whole):
             return False
         if queue is None:
             queue = self._queues[address] = deque()
