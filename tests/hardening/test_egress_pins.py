@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from aegis_agents.errors import SettingsError
 from aegis_agents.hardening.pins import Pins, plain, plain_name
-from aegis_agents.hardening.places import Place, Places, places_of
+from aegis_agents.hardening.places import _CLOUDS, Place, Places, places_of
 from aegis_agents.settings import load_settings
+from aegis_agents.tools.connectors.microsoft import CLOUDS
 
 
 def shown(**settings: object) -> set[str]:
@@ -164,3 +166,9 @@ def test_what_the_collector_runs_in_the_middle_may_connect() -> None:
     thread.start()
     thread.join(10)
     assert done == [set()]
+
+
+def test_every_cloud_that_a_connector_takes_has_its_places() -> None:
+    for name, cloud in CLOUDS.items():
+        hosts = {urlsplit(url).hostname for url in cloud if url}
+        assert hosts == set(_CLOUDS[name]), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from aegis_agents.errors import ModelError, ModelTampered
 from aegis_agents.model import FastModel
+from aegis_agents.model.calibration import UNFITTED
 from aegis_agents.model.encoder import Encoder
 from aegis_agents.model.files import FILES, read_weights, shipped_folder
 from aegis_agents.model.pin import MANIFEST_SHA256
 from aegis_agents.sources import parse
+from aegis_agents.training.manifest import check_fitted
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +122,11 @@ def test_a_fact_that_is_kept_keeps_no_other_alive() -> None:
     encoder = Encoder(files.contents["encoder.onnx"], files.contents["tokenizer.json"], threads=1, cache=10)
     encoder.encode(["one fact", "another fact", "a third"])
     assert all(vector.base is None for vector in encoder._cache.values())
+
+
+def test_weights_whose_calibration_was_cut_off_are_told(tmp_path: Path) -> None:
+    files = read_weights()
+    check_fitted(files)
+    cut = json.loads(files.contents["calibration.json"]) | {"fitted_on": UNFITTED}
+    with pytest.raises(ModelError, match="never calibrated"):
+        check_fitted(files._replace(contents=files.contents | {"calibration.json": json.dumps(cut).encode()}))

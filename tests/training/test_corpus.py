@@ -15,7 +15,7 @@ from aegis_agents.records import VERDICTS
 from aegis_agents.sources import detect_format
 from aegis_agents.training.alerts import load_scenarios, whole_alerts
 from aegis_agents.training.alerts.situations import load_situations
-from aegis_agents.training.corpus import FACT_CLASSES, draw
+from aegis_agents.training.corpus import FACT_CLASSES, _distractors, draw
 from aegis_agents.training.families import Family, load_families
 from aegis_agents.training.parts import Part, part_of
 from aegis_agents.training.render import RENDERERS, Draft, render
@@ -141,3 +141,17 @@ def test_the_three_parts_share_nothing(parts: dict[Part, Seen]) -> None:
     texts = {p: parts[p].situations for p in PARTS}
     assert not texts["train"] & texts["develop"]
     assert not (texts["train"] | texts["develop"]) & texts["test"]
+
+
+def test_parts_lend_each_other_no_facts() -> None:
+    """What develops chooses thresholds, and what tests guards promotion: neither may tell of the other's families."""
+    part_of_value = {
+        str(value): family.part
+        for family in load_families() for slot in family.slots for stance in ("suspicious", "neutral") for value in slot.values(stance)
+        if "{" not in str(value) and len(str(value)) > 25
+    }  # fmt: skip
+    for family in [f for f in load_families() if f.part in ("develop", "test")][:12]:
+        for seed in range(25):
+            values = Values(random.Random(seed))
+            lent = [text for text, _ in _distractors(family, values, random.Random(seed))]
+            assert {part_of_value[text] for text in lent if text in part_of_value} <= {family.part}
