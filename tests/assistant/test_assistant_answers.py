@@ -165,3 +165,14 @@ def test_secrets_in_a_fact_stay_out_of_the_answer(make) -> None:  # type: ignore
     for question in ("which facts decided?", "what is this case about?", "any sign of injection?"):
         answer = Assistant(aegis.context).ask(question, case)
         assert key not in json.dumps(answer.to_dict())
+
+
+@pytest.mark.parametrize(
+    "question", ["what was blocked on 203.0.113.250 this year?", "what was done on host NOWHERE-77 this year?", "when does the block of 203.0.113.250 lift itself?"]
+)  # fmt: skip
+def test_an_answer_about_other_targets_does_not_take_the_place_of_one_about_those_named(
+    assistant: Assistant, question: str
+) -> None:
+    answer = assistant.ask(question)
+    assert answer.text.startswith("No "), answer.text
+    assert "203.0.113.250" in answer.text or "NOWHERE-77" in answer.text, "it says of what there is nothing"
