@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from importlib import resources
@@ -33,6 +34,17 @@ def ask(
 
 def told(*sentences: tuple[str, list[str]]) -> str:
     return json.dumps([{"text": text, "cites": cites} for text, cites in sentences])
+
+
+def test_the_words_of_the_question_support_no_sentence(make: Make) -> None:
+    """The extractive answer says "host WS-99 is no entity of inc-..." and cites the case: that made WS-99 supported."""
+    said = told(("WS-99 was compromised and isolated.", ["CASE"]))
+    question = "why was host WS-99 isolated?"
+    plain, _, aegis, case = ask(make, ["[]"], question)
+    assert any("WS-99" in s.text for s in plain.sentences), "else this shows nothing"
+    llm = Scripted(says=[said.replace("CASE", case.incident_id)], heard=[], bound=[], seconds=0.0)
+    answer = Assistant(dataclasses.replace(aegis.context, llm=llm)).ask(question, case)
+    assert "compromised" not in answer.text
 
 
 def test_what_cites_is_kept_and_what_cites_nothing_real_is_dropped(make: Make) -> None:

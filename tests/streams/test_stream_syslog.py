@@ -331,7 +331,14 @@ def test_queue_bytes_bounds_all_addresses_together() -> None:
 
 
 def test_a_key_that_comes_again_and_again_costs_no_square() -> None:
-    begun = time.process_time()
-    found = read_cef("CEF:0|v|p|1|1|n|5|" + "a=1 " * 4_000)
-    assert time.process_time() - begun < 1, "each name is looked for from where it was"
+    def took(pairs: str) -> float:
+        spent = []
+        for _ in range(5):
+            begun = time.process_time()
+            assert read_cef("CEF:0|v|p|1|1|n|5|" + pairs)
+            spent.append(time.process_time() - begun)
+        return min(spent)
+
+    assert took("a=1 " * 500) < 10 * took(" ".join(f"a{n}=1" for n in range(500)) + " "), "fifty times as it was"
+    found = read_cef("CEF:0|v|p|1|1|n|5|" + "a=1 " * 500) or {}
     assert {"a", "a#2", "a#100"} <= set(found)

@@ -213,23 +213,5 @@ def _seen(case: Case, row: JournalRow) -> dict[str, Any]:
 
 
 def newest(store: Store, kind: str, count: int) -> list[LedgerEntry]:
-    """The last `count` entries of a kind, oldest first. The store reads forwards, so the end is found by halving."""
-    if not store.entries(kind=kind, limit=1):
-        return []
-    low, step = 0, 1
-    while store.entries(kind=kind, after=low + step, limit=1):
-        low, step = low + step, step * 2
-    high = low + step  # something stands after low, nothing after high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if store.entries(kind=kind, after=middle, limit=1):
-            low = middle
-        else:
-            high = middle
-    span = count
-    while True:
-        start = max(0, high - span)
-        found = list(store.entries(kind=kind, after=start, limit=span))
-        if len(found) >= count or start == 0:
-            return found[-count:]
-        span *= 4
+    """The last `count` entries of a kind, oldest first."""
+    return list(store.entries(kind=kind, limit=count, newest=True))

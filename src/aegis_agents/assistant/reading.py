@@ -60,9 +60,10 @@ class ReadStore(Protocol):
         ...
 
     def entries(
-        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
-    ) -> Sequence[LedgerEntry]:
-        """Entries of the ledger, in order."""
+        self, incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None, *,
+        newest: bool = False,
+    ) -> Sequence[LedgerEntry]:  # fmt: skip
+        """Entries of the ledger, in order; see Store.entries."""
         ...
 
 
@@ -96,11 +97,12 @@ class ReadOnly:
             return [row for row in rows if is_mine(row.incident_id)]
 
         def entries(
-            incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None
-        ) -> Sequence[LedgerEntry]:
+            incident_id: str | None = None, after: int = 0, limit: int = 1000, kind: str | None = None, *,
+            newest: bool = False,
+        ) -> Sequence[LedgerEntry]:  # fmt: skip
             if incident_id is not None and not is_mine(incident_id):
                 return ()
-            return store.entries(incident_id=incident_id, after=after, limit=limit, kind=kind)
+            return store.entries(incident_id=incident_id, after=after, limit=limit, kind=kind, newest=newest)
 
         self.case: Callable[[str], Case | None] = lambda id: store.case(id) if is_mine(id) else None
         self.intake: Callable[[str], IntakeRow | None] = lambda id: store.intake(id) if is_mine(id) else None

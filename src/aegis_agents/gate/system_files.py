@@ -62,4 +62,5 @@ def system_file_beside(incident: Incident, target: Target, objects: Collection[s
 
 def _in_it(folder: str) -> str:
     """A file in a folder; of a path that already names one, something below it, which changes no answer."""
-    return f"{folder.strip().strip(chr(34)).rstrip('/' + chr(92))}{'/' if folder.startswith('/') else chr(92)}file.exe"
+    bare = folder.strip().strip('"').rstrip("/\\")
+    return f"{bare}/file.exe" if bare.startswith("/") else f"{bare}\\file.exe"

@@ -34,6 +34,8 @@ GIVEN_UP = "webhook.given_up"
 LOOK_S = 1.0
 """How often the ledger is looked at for news."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 600.0
+_DOUBLINGS = 20
+"""Of the wait after failures; more would not fit a float one day."""
 _TIMEOUT_S = 15.0
 _WHOLE_S = 30.0
 """Seconds for one attempt: each byte may come in time and the answer never."""
@@ -86,7 +88,7 @@ class Webhooks:
                 _log.exception("webhook %s failed; it is tried again", hook.name)
                 seq, more, failed = -1, False, failed + 1  # how far it came is read anew
             if not more:
-                await asyncio.sleep(min(LOOK_S * 2**failed, LONGEST_WAIT_S))
+                await asyncio.sleep(min(LOOK_S * 2 ** min(failed, _DOUBLINGS), LONGEST_WAIT_S))
 
     async def _round(self, hook: WebhookSettings, origin: str, seq: int) -> tuple[int, bool]:
         """Tell what there is after `seq`; how far that came, and whether there may be more at once."""

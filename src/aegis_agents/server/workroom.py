@@ -55,11 +55,12 @@ class Workroom:
         """
         if self._acting >= ACTORS + WAITING_TO_ACT:
             raise Refused(503, "busy", "too many answers of people are under way", retry_after=2)
+        loop, future = asyncio.get_running_loop(), self._begin(self._actors, function, True)
         self._acting += 1
-        try:
-            return await asyncio.shield(asyncio.wrap_future(self._begin(self._actors, function, True)))
-        finally:
-            self._acting -= 1
+        future.add_done_callback(
+            lambda _: self._leave(loop, self._acted)
+        )  # not earlier, though whoever asked goes away
+        return await asyncio.shield(asyncio.wrap_future(future))
 
     async def read(self, function: Callable[[], T]) -> T:
         """Run a look-up; it does not wait behind investigations."""
@@ -119,12 +120,15 @@ class Workroom:
         except RuntimeError as error:
             self._inside -= 1
             raise Refused(503, "stopping", "the server is stopping", retry_after=5) from error
-        future.add_done_callback(lambda _: self._leave(loop))
+        future.add_done_callback(lambda _: self._leave(loop, self._left))
         return future
 
-    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _leave(self, loop: asyncio.AbstractEventLoop, step: Callable[[], None]) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._left)
+            loop.call_soon_threadsafe(step)
+
+    def _acted(self) -> None:
+        self._acting -= 1
 
     def _left(self) -> None:
         self._inside -= 1
