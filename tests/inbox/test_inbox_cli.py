@@ -1,4 +1,4 @@
-"""`aegis inbox`: put, status, dead, replay."""
+"""`aegis inbox`: put, status, dead, replay, discard."""
 
 from __future__ import annotations
 
@@ -89,9 +89,17 @@ def test_what_was_set_aside_is_shown_whole_and_replayed(aegis: Any, tmp_path: Pa
     assert aegis("replay", "1").exit_code == 1
     assert "1 of 2 wait again" in aegis("replay", str(held.number), "1").stdout
     assert "0 wait again" in aegis("replay", "--all").stdout
+    assert "1 of 2 removed" in aegis("discard", "1", "99").stdout
+    assert aegis("discard", "1").exit_code == 1
+    assert [json.loads(line)["number"] for line in aegis("dead", "--json").stdout.splitlines()] == [2]
+    assert "1 removed" in aegis("discard", "--all").stdout
+    assert aegis("dead").stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [["replay"], ["replay", "1", "--all"], ["dead", "--limit", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["replay"], ["replay", "1", "--all"], ["discard"], ["discard", "1", "--all"], ["dead", "--limit", "0"]],
+)
 def test_what_it_is_not_told_it_asks_for(aegis: Any, arguments: list[str]) -> None:
     assert aegis(*arguments).exit_code == 2
 

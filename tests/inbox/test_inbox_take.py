@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from aegis_agents.errors import InputError
 from aegis_agents.settings_inbox import InboxSettings
 from aegis_agents.sources import parse
-from tests.inbox.inboxes import Clock, Open, alert
+from tests.inbox.inboxes import Clock, Open, again, alert
 
 
 def test_what_is_held_is_nobody_elses_and_what_is_done_is_over(open_one: Open) -> None:
@@ -244,3 +244,42 @@ def test_workers_with_other_settings_leave_each_others_holds_alone(open_one: Ope
 def test_settings_out_of_range_are_refused(name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):
         InboxSettings.model_validate({name: value})
+
+
+def test_what_is_discarded_is_gone_and_may_come_again(open_one: Open) -> None:
+    inbox = open_one()
+    inbox.put([alert(n) for n in range(4)])
+    inbox.put([alert(0, position="once more")])
+    for held in inbox.take("w", 3):
+        inbox.kill("w", held.number, "bad")
+    first, second, third = inbox.dead()
+    waiting = inbox.counts().waiting
+    assert inbox.discard([first.number, first.number, 77, -1, 2**70]) == 1
+    assert [letter.number for letter in inbox.dead()] == [second.number, third.number]
+    assert inbox.discard() == 2
+    assert inbox.discard() == 0
+    assert inbox.counts()[:4] == (waiting, 0, 0, 0)
+    assert inbox.counts().copies == 1  # how many were copies stays counted
+    assert inbox.put([alert(0, position="later")]).new == 1
+
+
+def test_what_waits_or_is_held_is_not_discarded(open_one: Open) -> None:
+    inbox = open_one()
+    inbox.put([alert(1), alert(2)])
+    (held,) = inbox.take("w", 1)
+    assert inbox.discard([1, 2]) == 0
+    assert inbox.discard() == 0
+    inbox.done("w", held.number)
+    assert inbox.discard([held.number]) == 0
+    assert inbox.counts()[:3] == (1, 0, 1)
+
+
+def test_a_copy_of_what_was_discarded_stands_for_itself(open_one: Open, clock: Clock) -> None:
+    inbox = open_one(fold_minutes=60)
+    inbox.put([again(1)])
+    assert inbox.put([again(2)]).folded == 1
+    (held,) = inbox.take("w")
+    inbox.kill("w", held.number, "bad")
+    assert inbox.discard([held.number]) == 1
+    assert inbox.put([again(2)]).new == 1
+    assert [h.message for h in inbox.take("w", 9)] == [again(2)]

@@ -100,12 +100,34 @@ def replay(
     settings: SettingsFile = None,
 ) -> None:
     """Let what was set aside wait again, with all its tries. What still can't be read stays where it is."""
-    if bool(numbers) == every:
-        raise typer.BadParameter("give numbers, or --all", param_hint="NUMBER...")
+    _check_choice(numbers, every=every)
     with spoken_errors(), closing(_open(settings)) as inbox:
         count = inbox.replay(None if every else numbers)
-    say(f"{count} wait again" if every else f"{count} of {len(set(numbers or ()))} wait again")
-    if not every and not count:
+    _say_count(count, numbers, "wait again")
+
+
+@inbox_app.command()
+def discard(
+    numbers: Annotated[list[int] | None, typer.Argument(help="As `aegis inbox dead` shows them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that were set aside.")] = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Remove what was set aside for good; `aegis inbox dead --json > FILE` keeps it elsewhere first."""
+    _check_choice(numbers, every=every)
+    with spoken_errors(), closing(_open(settings)) as inbox:
+        count = inbox.discard(None if every else numbers)
+    _say_count(count, numbers, "removed")
+
+
+def _check_choice(numbers: list[int] | None, *, every: bool) -> None:
+    if bool(numbers) == every:
+        raise typer.BadParameter("give numbers, or --all", param_hint="NUMBER...")
+
+
+def _say_count(count: int, numbers: list[int] | None, done: str) -> None:
+    """Ends with 1 where numbers were given and none of them was there."""
+    say(f"{count} of {len(set(numbers))} {done}" if numbers else f"{count} {done}")
+    if numbers and not count:
         raise typer.Exit(1)
 
 

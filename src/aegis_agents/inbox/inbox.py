@@ -71,6 +71,10 @@ class Inbox(Protocol):
         """Let what was set aside wait again, these or all; answers how many. What still can't be read stays."""
         ...
 
+    def discard(self, numbers: Sequence[int] | None = None) -> int:
+        """Remove what was set aside for good, these or all; answers how many."""
+        ...
+
     def copies(self, incident_id: str) -> int:
         """How many messages there were of one incident; 0 if it never was in the inbox, or was folded into another."""
         ...
@@ -89,7 +93,7 @@ class Inbox(Protocol):
     def forget(self, days: float) -> int:
         """Remove what was done so long ago, and which positions were read then; answers how many messages.
 
-        Dead letters stay until they are replayed. An alert that comes again after that is taken in as new: it has the
+        Dead letters stay until they are replayed or discarded. An alert that comes again after that is taken in as new: it has the
         same incident id, and its case is not made twice.
         """
         ...

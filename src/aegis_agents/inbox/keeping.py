@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from aegis_agents.inbox.base import Base, moment
+from aegis_agents.inbox.database import Row
 from aegis_agents.inbox.reading import Read, as_text, read_message
 from aegis_agents.inbox.records import Counts, DeadLetter, Message
 from aegis_agents.inbox.turn import after, turn_of
@@ -21,7 +22,7 @@ _MOST: Final = 2**62
 
 
 class Keeping(Base):
-    """`dead`, `replay`, `copies`, `counts`, `forget` and `close`."""
+    """`dead`, `replay`, `discard`, `copies`, `counts`, `forget` and `close`."""
 
     def dead(self, limit: int = 100, after: int = 0) -> list[DeadLetter]:
         """What was set aside, oldest first, with number > `after`."""
@@ -85,6 +86,31 @@ class Keeping(Base):
         self._db.run("UPDATE inbox_messages SET copies = copies + ? WHERE number = ?", (copies, other))
         return True
 
+    def discard(self, numbers: Sequence[int] | None = None) -> int:
+        """Remove what was set aside for good, these or all that is now; answers how many."""
+        if numbers is None:
+            numbers = [row[0] for row in self._db.run("SELECT number FROM inbox_messages WHERE state = 'dead'")]
+        chosen, gone = sorted(n for n in set(numbers) if 0 < n < _MOST), 0
+        for at in range(0, len(chosen), _AT_ONCE):
+            with self._db.transaction():
+                rows = self._db.many(
+                    "DELETE FROM inbox_messages WHERE state = 'dead' AND number IN (*) RETURNING number, copies",
+                    chosen[at : at + _AT_ONCE],
+                )
+                self._forget_beside(rows)
+            gone += len(rows)
+        return gone
+
+    def _forget_beside(self, rows: Sequence[Row]) -> None:
+        """What is kept of messages beside them goes with them, (number, copies) each; how many were copies stays counted."""
+        if folded := sum(int(copies) - 1 for _, copies in rows):
+            self._db.run(
+                "INSERT INTO inbox_totals (name, value) VALUES ('copies', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = inbox_totals.value + excluded.value",
+                (folded,),
+            )
+        self._db.many("DELETE FROM inbox_folded WHERE number IN (*)", [number for number, _ in rows])
+
     def copies(self, incident_id: str) -> int:
         """How many messages there were of one incident, folded ones included; 0 if it never was in the inbox."""
         found = self._db.one("SELECT copies FROM inbox_messages WHERE incident_id = ?", (escape(incident_id),))
@@ -136,14 +162,7 @@ class Keeping(Base):
                     " WHERE state = 'done' AND ended_at < ? LIMIT ?) RETURNING number, copies",
                     (before, _AT_ONCE),
                 )
-                folded = sum(int(row[1]) - 1 for row in rows)
-                if folded:
-                    self._db.run(
-                        "INSERT INTO inbox_totals (name, value) VALUES ('copies', ?)"
-                        " ON CONFLICT (name) DO UPDATE SET value = inbox_totals.value + excluded.value",
-                        (folded,),
-                    )
-                self._db.many("DELETE FROM inbox_folded WHERE number IN (*)", [row[0] for row in rows])
+                self._forget_beside(rows)
             gone += len(rows)
             if len(rows) < _AT_ONCE:
                 break
