@@ -182,6 +182,20 @@ def test_a_renewed_key_is_announced_by_the_old_one(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_process_that_runs_signs_with_the_key_that_another_renewed(tmp_path: Path) -> None:
+    signed_ledger(tmp_path)
+    running, other = open_in(tmp_path), open_in(tmp_path)
+    running.append("test", None, {})
+    running.checkpoint()
+    new = other.renew_key(person("alice"))
+    running.append("test", None, {})
+    note = running.checkpoint()
+    assert note in signed_by(running, new)
+    assert running.verify().unsigned == 0
+    running.close()
+    other.close()
+
+
 def signed_by(store: SqliteStore, key: str) -> list[str]:
     """The checkpoints that a key signed."""
     ident = PublicKey.read(key).id

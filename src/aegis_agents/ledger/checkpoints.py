@@ -139,8 +139,12 @@ class CheckpointTable(Database):
     def _usable_key(self, signer: Signer, meta: Row) -> str:
         """The key, as a line, if it may sign: one that was put in place of the last by hand signs nothing."""
         key = signer.key(meta["origin"]).line
-        named = [str(row["body"]) for row in self._rows("SELECT body FROM ledger_entries WHERE kind = ?", (KEY_NAMED,))]
+        rows = self._rows("SELECT body FROM ledger_entries WHERE kind = ? ORDER BY seq", (KEY_NAMED,))
+        named = [str(row["body"]) for row in rows]
         # A key's line stands in an entry as it is: it has no character that JSON escapes.
+        if named and f'"key":"{key}"' not in named[-1]:  # another process renewed it since this one read it
+            signer.forget()
+            key = signer.key(meta["origin"]).line
         if meta["checkpoints"] and not any(f'"key":"{key}"' in body for body in named):
             raise LedgerError(
                 f"{signer.file}: this is not the key that the ledger names (put that one back, or let a new one "

@@ -72,6 +72,10 @@ class Signer:
             self._next.replace(self.file)
         except OSError as error:
             raise LedgerError(f"{self._next}: can't become {self.file.name}: {error}") from error
+        self.forget()
+
+    def forget(self) -> None:
+        """Read the key anew when it is needed next."""
         self._key = None
 
     @property
