@@ -35,7 +35,7 @@ from evals.intel_poisoning_texts import Family, families
 REPORTS = Path(__file__).parent / "reports"
 POLICY = ScreenPolicy()
 SWEPT: dict[str, tuple[float, ...]] = {
-    "far": (0.2, 0.24, 0.3), "few_function_words": (0.05, 0.08, 0.11), "topics": (3, 4, 6, 8), "copied": (0.4, 0.6, 0.8),
+    "far": (0.12, 0.14, 0.16, 0.18, 0.2, 0.22, 0.24, 0.3), "few_function_words": (0.05, 0.08, 0.11), "topics": (3, 4, 6, 8), "copied": (0.4, 0.6, 0.8),
     "alike": (0.8, 0.9), "same_topic": (0.2, 0.4, 0.6),
 }  # fmt: skip
 _LIMITS = """
@@ -59,7 +59,7 @@ What the screen does not stop, and what bounds it instead:
 """
 _QUERIES = 200
 _SWEPT_EVERY = 4
-"""Of the honest documents of the tune half, every so manyth is swept over: it is done 18 times."""
+"""Of the honest documents of the tune half, every so manyth is swept over: it is done more than twenty times."""
 
 
 class Remembering:
