@@ -22,7 +22,7 @@ from aegis_agents.training.reopen import reopen
 from aegis_agents.training.tune_alerts import STANDARD, Plan, tune_alerts
 from aegis_agents.training.tune_facts import FACT_STEPS, tune_facts
 
-NAME = "aegis-encoder-v5"
+NAME = "aegis-encoder-v6"
 SHIPPED = Path("shipped")
 """In the place of a checkpoint to start from: the shipped weights."""
 RANGE_TEXTS = 400

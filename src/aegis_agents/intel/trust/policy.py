@@ -49,7 +49,7 @@ class ScreenPolicy(Record):
     widest_warning_v4: Annotated[int, Field(ge=0, le=32)] = 8
     widest_warning_v6: Annotated[int, Field(ge=0, le=128)] = 16
     longest_url: Annotated[int, Field(ge=10)] = 1000
-    far: Share = 0.24
+    far: Share = 0.2
     few_function_words: Share = 0.08
     topics: Annotated[int, Field(ge=2)] = 6
     nearest: Annotated[int, Field(ge=1, le=100)] = 10
