@@ -24,7 +24,7 @@ _CONCEPTS = {
     "CASE": r"(?:this|that|the) (?:case|alert|incident|one|event|finding|detection)|the case|here|in (?:it|there)",
     "CASES": r"cases|incidents|alerts|events|detections|findings|attacks|positives|anything|something|everything",
     "WAITING": r"wait\w*|pending|queue\w*|inbox|awaits?|my (?:plate|desk|attention|turn)|to approve|need (?:me|my)|needs (?:me|my)|to decide|todo|to do next|backlog|open for me|for me|outstanding|left for me|look at next|unanswered",
-    "TIME": r"today'?s?|yesterday|week|month|hours?|morning|tonight|lately|recent\w*|latest|newest|days?|ago|since|monday|tuesday|wednesday|thursday|friday|saturday|sunday",
+    "TIME": r"today'?s?|yesterday|week|month|years?|hours?|morning|tonight|lately|recent\w*|latest|newest|days?|ago|since|monday|tuesday|wednesday|thursday|friday|saturday|sunday",
     "EXPIRE": r"expir\w*|lifts? itself|timers?|temporary|runs? out|run(?:ning)? out|lapse\w*|end(?:s|ing)? by itself|how long|until when|time limit|countdown",
     "ALONE": r"alone|by (?:your|it)sel(?:f|ves)|on (?:your|its) own|without (?:asking|approval|a person|a human|anybody|us|me)|autonom\w*|unattended|unsupervised|automatically|self-?reliant",
     "EARN": r"earn\w*|promot\w*|missing until|progress|reviews?|campaigns?|how far|stand|until you|yet|unlock\w*|more (?:evidence|trust)",

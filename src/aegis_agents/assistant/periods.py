@@ -17,9 +17,10 @@ _UNITS = {
     "d": 24.0,
     "week": 168.0,
     "month": 720.0,
+    "year": 8760.0,
 }
-_LAST_N = re.compile(r"\b(?:last|past|previous)\s+(\d{1,4})\s*(minute|min|hour|hr|h|day|d|week|month)s?\b")
-_AGO = re.compile(r"\b(\d{1,4})\s*(minute|min|hour|hr|h|day|d|week|month)s?\s+ago\b")
+_LAST_N = re.compile(r"\b(?:last|past|previous)\s+(\d{1,4})\s*(minute|min|hour|hr|h|day|d|week|month|year)s?\b")
+_AGO = re.compile(r"\b(\d{1,4})\s*(minute|min|hour|hr|h|day|d|week|month|year)s?\s+ago\b")
 _DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 _DAY = re.compile(rf"\b(since|last|on)?\s*\b({'|'.join(_DAYS)})\b")
 
@@ -57,7 +58,7 @@ def period_in(text: str, now: datetime) -> Period | None:
             return None
         since = re.search(rf"\b(?:since|after|from)\s+{found[1]}", said) is not None
         return _named(day, ahead if since else day + timedelta(days=1), f"{'since' if since else 'on'} {found[1]}")
-    monday = today - timedelta(days=today.weekday())
+    monday, new_year = today - timedelta(days=today.weekday()), today.replace(month=1, day=1)
     for words, start, end in (
         (("this morning", "tonight", "today", "todays", "today's"), today, ahead),
         (("yesterday", "yesterdays"), today - timedelta(days=1), today),
@@ -68,6 +69,9 @@ def period_in(text: str, now: datetime) -> Period | None:
         (("last day", "past day"), now - timedelta(days=1), ahead),
         (("this month",), today.replace(day=1), ahead),
         (("last month", "past month"), now - timedelta(days=30), ahead),
+        (("this year",), new_year, ahead),
+        (("last year", "previous year"), new_year.replace(year=new_year.year - 1), new_year),
+        (("past year",), now - timedelta(days=365), ahead),
         (("lately", "recently"), now - timedelta(days=7), ahead),
     ):
         if word := next((w for w in words if re.search(rf"\b{w}\b", said)), None):
