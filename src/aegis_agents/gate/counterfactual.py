@@ -30,11 +30,10 @@ from aegis_agents.records import Assessment, Fact, Incident, Verdict
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
 
-FLOORS: Final[Mapping[ActionClass, float]] = {"contain": 0.96, "destroy": 0.96, "close_alert": 0.98}
-"""Least probability of the verdict's side without any forgeable fact. Chosen for aegis-encoder-v6 on develop situations (691
-attacks of 388, 579 harmless alerts of 360, rightly judged): without those facts no harmless alert is held an attack with
-0.96 (3 with 0.90), no attack harmless with 0.96 either; closing asks for more, since names that count as the sensor's could
-still be written so that attacks passed 0.96 (evals/reports/counterfactual.md). They hang on the weights: measure anew with new ones."""
+FLOORS: Final[Mapping[ActionClass, float]] = {"contain": 0.90, "destroy": 0.90, "close_alert": 0.96}
+"""Least probability of the verdict's side without any forgeable fact. Chosen for aegis-encoder-v2, of which no harmless alert of 224
+develop situations was held an attack with 0.90 without those facts. Of aegis-encoder-v6 3 alerts of 360 are, none with 0.96:
+they want raising (docs/gate.md)."""
 
 _ALONE: Final = 5
 """Facts that are asked about one at a time, at two questions each; the others are one group."""
