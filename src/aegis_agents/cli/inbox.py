@@ -22,6 +22,8 @@ inbox_app = typer.Typer(
     help="Alerts that wait for a worker, and those that could not be decided.", no_args_is_help=True
 )
 
+Numbers = Annotated[list[int] | None, typer.Argument(help="As `aegis inbox dead` shows them.")]
+Every = Annotated[bool, typer.Option("--all", help="All that were set aside.")]
 _BATCH = 500
 _PAGE = 50
 _LONGEST_LINE = 5_000_001
@@ -94,11 +96,7 @@ def dead(
 
 
 @inbox_app.command()
-def replay(
-    numbers: Annotated[list[int] | None, typer.Argument(help="As `aegis inbox dead` shows them.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All that were set aside.")] = False,
-    settings: SettingsFile = None,
-) -> None:
+def replay(numbers: Numbers = None, every: Every = False, settings: SettingsFile = None) -> None:
     """Let what was set aside wait again, with all its tries. What still can't be read stays where it is."""
     _check_choice(numbers, every=every)
     with spoken_errors(), closing(_open(settings)) as inbox:
@@ -107,12 +105,8 @@ def replay(
 
 
 @inbox_app.command()
-def discard(
-    numbers: Annotated[list[int] | None, typer.Argument(help="As `aegis inbox dead` shows them.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All that were set aside.")] = False,
-    settings: SettingsFile = None,
-) -> None:
-    """Remove what was set aside for good; `aegis inbox dead --json > FILE` keeps it elsewhere first."""
+def discard(numbers: Numbers = None, every: Every = False, settings: SettingsFile = None) -> None:
+    """Remove what was set aside for good; `aegis inbox dead --json --limit 1000000 > FILE` keeps it elsewhere first."""
     _check_choice(numbers, every=every)
     with spoken_errors(), closing(_open(settings)) as inbox:
         count = inbox.discard(None if every else numbers)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FLOORS: Final[Mapping[ActionClass, float]] = {"contain": 0.90, "destroy": 0.90, "close_alert": 0.96}
 """Least probability of the verdict's side without any forgeable fact. Chosen for aegis-encoder-v2, of which no harmless alert of 224
-develop situations was held an attack with 0.90 without those facts. Of aegis-encoder-v6 3 alerts of 360 are, none with 0.96:
+develop situations was held an attack with 0.90 without those facts. Of aegis-encoder-v6 3 alerts of 360 situations are, none with 0.96:
 they want raising (docs/gate.md)."""
 
 _ALONE: Final = 5
