@@ -51,6 +51,7 @@ def test_forgeable_are_external_facts_and_names_that_somebody_chose() -> None:
         ("rule.title", "Suspicious logon by a new account", False),
         ("user.target.name", "own test exercise", True),
         ("run_created_by", "own test exercise", True),
+        ("manager.name", "own test exercise", True),
         ("resource.instanceDetails.instanceId", "i-0abc own test", True),  # an id has no spaces
         ("user.a.b.note", "three words here", False),  # the key stands too far up
         ("event.outcome", "failure by policy", False),
@@ -255,6 +256,24 @@ def test_more_questions_find_what_fewer_miss() -> None:
 def test_who_owns_a_file_is_no_word_of_the_customers(path: str, value: str, forgeable: bool) -> None:
     fact = Fact(id="p1", path=path, value=value, trust="organization")
     assert ("p1" in forgeable_facts(incident((fact,)))) == forgeable
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "forgeable"),
+    [
+        ("exercise drill approved", "exercise drill approved", True),
+        ("exercise drill approved", "CHG-1, asked for by Exercise Drill Approved", True),
+        ("exercise drill approved", "CHG-1, patching", False),
+        ("j.doe", "CHG-1, asked for by j.doe", False),  # a name alone tells nobody anything
+    ],
+)  # fmt: skip
+def test_a_record_that_repeats_a_sentence_of_a_name_is_not_the_customers_word(
+    name: str, record: str, forgeable: bool
+) -> None:
+    user = Fact(id="p1", path="user.name", value=name, trust="product")
+    kept = Fact(id="p2", path="change.requested_by", value=record, trust="organization")
+    person = Entity(kind="user", value=name, facts=("p1",))
+    assert ("p2" in forgeable_facts(incident((user, kept), (person,)))) == forgeable
 
 
 def words_in(pattern: re.Pattern[str]) -> list[str]:

@@ -24,10 +24,10 @@ class FakeModel:
         verdict: Verdict = next(
             (v for f in facts if f.path == "answer" for v in VERDICTS if v == f.value), "undetermined"
         )
-        rest = dict.fromkeys(VERDICTS, 0.02) | {verdict: 0.94}
+        rest = dict.fromkeys(VERDICTS, 0.01) | {verdict: 0.97}
         sign = {"true_positive": 1.0, "undetermined": 0.0}.get(verdict, -1.0)
         return Assessment(
-            verdict=verdict, confidence=0.94, probabilities=rest, severity="high",
+            verdict=verdict, confidence=0.97, probabilities=rest, severity="high",
             weights=tuple(FactWeight(fact=f.id, weight=0.5 * sign) for f in facts),
             techniques=(TechniqueScore(technique="T1059.001", score=0.8),), model=self.version,
             facts_read=len(facts), facts_skipped=0,

@@ -87,7 +87,7 @@ def test_blind_shows_facts_and_nothing_of_what_aegis_thought(made: Made, share: 
         assert told == (None,) * 5
         assert item.evidence == ()
         assert case.summary not in text
-        assert "0.94" not in text
+        assert "0.97" not in text
         assert "awaiting" not in text
     else:
         assert told == (case.verdict, case.confidence, case.severity, case.summary, "awaiting_approval")

@@ -28,7 +28,7 @@ class Wary(FakeModel):
         found = super().assess(incident, **more)
         if incident.title != "Beacon":
             return found
-        likely = found.probabilities | {"true_positive": 0.94, "undetermined": 0.02}
+        likely = found.probabilities | {"true_positive": 0.97, "undetermined": 0.01}
         weights = tuple(weight.model_copy(update={"weight": 0.5}) for weight in found.weights)
         return found.model_copy(update={"verdict": "true_positive", "probabilities": likely, "weights": weights})
 

@@ -30,10 +30,10 @@ from aegis_agents.records import Assessment, Fact, Incident, Verdict
 if TYPE_CHECKING:
     from aegis_agents.gate.context import GateContext
 
-FLOORS: Final[Mapping[ActionClass, float]] = {"contain": 0.90, "destroy": 0.90, "close_alert": 0.96}
-"""Least probability of the verdict's side without any forgeable fact. Chosen for aegis-encoder-v2, of which no harmless alert of 224
-develop situations was held an attack with 0.90 without those facts. Of aegis-encoder-v6 3 alerts of 360 situations are, none with 0.96:
-they want raising (docs/gate.md)."""
+FLOORS: Final[Mapping[ActionClass, float]] = {"contain": 0.96, "destroy": 0.96, "close_alert": 0.975}
+"""Least probability of the verdict's side without any forgeable fact. Chosen for aegis-encoder-v6 on develop cases: the lowest at which
+no planted text, nor one who knows the model, got a harmless alert of 487 contained or an attack of 458 closed with everything allowed.
+They hang on the weights (docs/gate.md)."""
 
 _ALONE: Final = 5
 """Facts that are asked about one at a time, at two questions each; the others are one group."""
@@ -51,7 +51,7 @@ _NAME_KEY: Final = re.compile(
     r"|(?:author|committer|signer|assignee|approver|manager|contact|custodian|operator|witness|oncall|initiator|sender"
     r"|member|recipient|upn|uname|servername|nodename|vmname|runas|whodidit|netbiosname|nthost|dvc|dnsname|dnshostname"
     r"|issuer|assigned_?to|(?:mail|header|env|rcpt)_?(?:from|to)|rcpt|(?:to|from)_?address|virtual_?machine|instance_?name)(?:\[\d+\])?$"
-    r"|(?:^|[._])(?:src|dst|dest|source|target|destination|from|to|[sd]user|session_?(?:issuer|leader)|server|node|instance|vm|asset|system|author"
+    r"|(?:^|[._])(?:src|dst|dest|source|target|destination|from|to|[sd]user|session_?(?:issuer|leader)|server|manager|node|instance|vm|asset|system|author"
     r"|assignee|approver|initiator|committer)(?:\[\d+\])?(?:\.(?:name|email|login|full_?name|upn|id))?$",
     re.I,
 )  # fmt: skip
@@ -74,9 +74,20 @@ class Question(NamedTuple):
 
 
 def forgeable_facts(incident: Incident) -> list[str]:
-    """Ids of the facts whose text an attacker could have chosen, in the alert's order. What is derived goes with them."""
+    """Ids of the facts whose text an attacker could have chosen, in the alert's order. What is derived goes with them.
+
+    A name that is a whole sentence is not the customer's word where a record of theirs repeats it ("requested by ...").
+    """
     named = {id for entity in incident.entities if entity.kind in _NAMES for id in entity.facts}
-    return [fact.id for fact in incident.facts if not fact.inputs and _is_forgeable(fact, named)]
+    read = [fact for fact in incident.facts if not fact.inputs]
+    chosen = {fact.id for fact in read if _is_forgeable(fact, named)}
+    names = (
+        fact.value.strip() for fact in read if fact.id in chosen and (fact.id in named or _NAME_KEY.search(fact.path))
+    )
+    sentences = {name.casefold() for name in names if _WORDY.search(name)}
+    records = [(fact.id, fact.value.casefold()) for fact in read if sentences and fact.trust == "organization"]
+    copies = {id for id, value in records if any(name in value for name in sentences)}
+    return [fact.id for fact in read if fact.id in chosen or fact.id in copies]
 
 
 def _is_forgeable(fact: Fact, named: Set[str]) -> bool:
