@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from aegis_agents.agents.narrate import narrate
 from aegis_agents.agents.planning import propose
 from aegis_agents.context import Context
 from aegis_agents.intel.crosswalk import base_technique
-from aegis_agents.records import Assessment, Conclusion
+from aegis_agents.records import Assessment, Conclusion, TechniqueScore
 from aegis_agents.state import IncidentState
 
 TECHNIQUE_GAP = 0.1
@@ -23,14 +24,17 @@ UNSURE = 0.5
 
 
 def named_techniques(assessment: Assessment) -> tuple[str, ...]:
-    """Named only where an attack is possible: allowed or misread activity has no technique.
+    """Named only where an attack is possible: allowed or misread activity has no technique."""
+    return nearly_as_likely(assessment.techniques) if assessment.verdict == "true_positive" else ()
+
+
+def nearly_as_likely(techniques: Sequence[TechniqueScore]) -> tuple[str, ...]:
+    """The likeliest technique and those nearly as likely, MAX_TECHNIQUES at most.
 
     One of each base technique: the like of one another would leave no room for what else was done.
     """
-    if assessment.verdict != "true_positive":
-        return ()
     best: dict[str, str] = {}
-    likeliest = sorted(assessment.techniques, key=lambda scored: -scored.score)
+    likeliest = sorted(techniques, key=lambda scored: -scored.score)
     for scored in likeliest:
         if scored.score >= likeliest[0].score - TECHNIQUE_GAP:
             best.setdefault(base_technique(scored.technique), scored.technique)
