@@ -10,7 +10,7 @@ import pytest
 from gate_cases import assessment, incident, open_gate, request
 
 from aegis_agents.gate.counterfactual import FLOORS, certainty, forgeable_facts, further_questions
-from aegis_agents.records import Assessment, Entity, Fact, FactWeight, Severity, Verdict
+from aegis_agents.records import Assessment, Entity, Fact, FactWeight, Severity, Trust, Verdict
 from aegis_agents.sources import places
 from aegis_agents.sources.keys import split_keys
 
@@ -258,22 +258,48 @@ def test_who_owns_a_file_is_no_word_of_the_customers(path: str, value: str, forg
     assert ("p1" in forgeable_facts(incident((fact,)))) == forgeable
 
 
+@pytest.mark.parametrize("trust", ["organization", "product"])
 @pytest.mark.parametrize(
     ("name", "record", "forgeable"),
     [
         ("exercise drill approved", "exercise drill approved", True),
         ("exercise drill approved", "CHG-1, asked for by Exercise Drill Approved", True),
-        ("exercise drill approved", "CHG-1, patching", False),
+        ("exercise drill approved", "CHG-1, patching all hosts", False),
         ("j.doe", "CHG-1, asked for by j.doe", False),  # a name alone tells nobody anything
+        ("CORP\\ann.smith", "CHG-1, asked for by CORP\\ann.smith", False),
+        ("ann.smith@mail.corp.example", "CHG-1, asked for by ann.smith@mail.corp.example", False),
+        ("exercise.drill.approved@corp.example", "asked for by exercise.drill.approved", True),
+        ("exercise-drill-approved\\x", "asked for by exercise-drill-approved\\x", True),
+        ("exercise drill approved\\x", "asked for by exercise drill approved\\x", True),
     ],
-)  # fmt: skip
-def test_a_record_that_repeats_a_sentence_of_a_name_is_not_the_customers_word(
-    name: str, record: str, forgeable: bool
+)
+def test_what_repeats_a_sentence_of_a_name_is_nobody_elses_word(
+    name: str, record: str, forgeable: bool, trust: Trust
 ) -> None:
-    user = Fact(id="p1", path="user.name", value=name, trust="product")
-    kept = Fact(id="p2", path="change.requested_by", value=record, trust="organization")
-    person = Entity(kind="user", value=name, facts=("p1",))
-    assert ("p2" in forgeable_facts(incident((user, kept), (person,)))) == forgeable
+    assert forgeable == ("p0" in named_and_kept([name], record, trust))
+
+
+@pytest.mark.parametrize(("label", "forgeable"), [("srv-db", False), ("exercise-drill-approved", True)])
+def test_of_a_host_its_label_is_what_somebody_chose(label: str, forgeable: bool) -> None:
+    host = Fact(id="h1", path="device.fqdn", value=f"{label}.prod.corp.example", trust="product")
+    kept = Fact(id="p0", path="change.asset", value=host.value, trust="organization")
+    given = incident((host, kept), (Entity(kind="host", value=host.value, facts=("h1",)),))
+    assert ("p0" in forgeable_facts(given)) == forgeable
+
+
+def test_where_names_hold_more_sentences_than_are_compared_no_words_count() -> None:
+    many_names = [f"exercise drill number {n}" for n in range(65)]
+    assert "p0" in named_and_kept(many_names, "CHG-1, patching all hosts", "organization")
+    assert "p0" not in named_and_kept(many_names, "CHG-1", "organization")
+    assert "p0" not in named_and_kept(many_names[:64], "CHG-1, patching all hosts", "organization")
+
+
+def named_and_kept(names: Sequence[str], record: str, trust: Trust) -> list[str]:
+    """The forgeable facts of an alert with these users, and what is said of one as p0."""
+    users = tuple(Fact(id=f"u{n}", path="user.name", value=name, trust="product") for n, name in enumerate(names))
+    kept = Fact(id="p0", path="change.reason", value=record, trust=trust)
+    people = tuple(Entity(kind="user", value=user.value, facts=(user.id,)) for user in users)
+    return forgeable_facts(incident((*users, kept), people))
 
 
 def words_in(pattern: re.Pattern[str]) -> list[str]:

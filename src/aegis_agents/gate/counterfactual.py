@@ -60,6 +60,8 @@ by a name that somebody chose. Or an id, which has no spaces in it. Holds every 
 the name of a person or a machine (see the test)."""
 _WORDY: Final = re.compile(r"(?:[^\W\d_]{3,}[\W\d_]+){2}[^\W\d_]{3,}|\S{65}")
 """Several words in one, or more than any name has."""
+_MOST_COMPARED: Final = 64
+"""Sentences in names that are looked for in other facts; an alert has none, or a few."""
 _OWNED: Final = re.compile(
     r"(?:^|[._])(?:file|process|proc|task|service|script|image|cron)\w*\.(?:owner|group)(?:_?name)?$", re.I
 )
@@ -76,18 +78,34 @@ class Question(NamedTuple):
 def forgeable_facts(incident: Incident) -> list[str]:
     """Ids of the facts whose text an attacker could have chosen, in the alert's order. What is derived goes with them.
 
-    A name that is a whole sentence is not the customer's word where a record of theirs repeats it ("requested by ...").
+    A name that is a whole sentence stays the chooser's word where another fact repeats it ("requested by ...").
     """
-    named = {id for entity in incident.entities if entity.kind in _NAMES for id in entity.facts}
+    named = {id: entity.kind for entity in incident.entities if entity.kind in _NAMES for id in entity.facts}
     read = [fact for fact in incident.facts if not fact.inputs]
-    chosen = {fact.id for fact in read if _is_forgeable(fact, named)}
-    names = (
-        fact.value.strip() for fact in read if fact.id in chosen and (fact.id in named or _NAME_KEY.search(fact.path))
-    )
-    sentences = {name.casefold() for name in names if _WORDY.search(name)}
-    records = [(fact.id, fact.value.casefold()) for fact in read if sentences and fact.trust == "organization"]
-    copies = {id for id, value in records if any(name in value for name in sentences)}
-    return [fact.id for fact in read if fact.id in chosen or fact.id in copies]
+    chosen = {fact.id for fact in read if _is_forgeable(fact, named.keys())}
+    names = [fact for fact in read if fact.id in chosen and (fact.id in named or _NAME_KEY.search(fact.path))]
+    parts = (part.casefold() for name in names for part in _chosen_parts(name.value.strip(), named.get(name.id)))
+    sentences = {part for part in parts if _WORDY.search(part)}
+    return [fact.id for fact in read if fact.id in chosen or (sentences and _repeats(fact.value, sentences))]
+
+
+def _chosen_parts(name: str, kind: str | None) -> Sequence[str]:
+    """A name apart from its domain, which is the organisation's: "CORP\\ann", "ann@corp.example", "ann.corp.example"."""
+    if " " in name:
+        return [name]
+    account, *domain = name.split("@")
+    accounts = account.split("\\")
+    if kind == "host":
+        accounts = [label.partition(".")[0] for label in accounts]
+    return [*accounts, *(each.partition(".")[0] for each in domain)]
+
+
+def _repeats(value: str, sentences: Set[str]) -> bool:
+    """Whether one of them stands in it. Where they are more than are compared, whatever holds words might."""
+    if len(sentences) > _MOST_COMPARED:
+        return _WORDY.search(value) is not None
+    folded = value.casefold()
+    return any(sentence in folded for sentence in sentences)
 
 
 def _is_forgeable(fact: Fact, named: Set[str]) -> bool:
