@@ -36,6 +36,10 @@ def test_the_likeliest_and_what_is_nearly_as_likely_is_named(
     assert named_techniques(assessed(*scores)) == named
 
 
-@pytest.mark.parametrize("verdict", ["benign_positive", "false_positive", "undetermined"])
+@pytest.mark.parametrize("verdict", ["benign_positive", "false_positive"])
 def test_what_is_no_attack_has_no_technique(verdict: Verdict) -> None:
     assert named_techniques(assessed(("T1003", 0.9), verdict=verdict)) == ()
+
+
+def test_what_may_be_an_attack_has_one() -> None:
+    assert named_techniques(assessed(("T1003", 0.9), verdict="undetermined")) == ("T1003",)

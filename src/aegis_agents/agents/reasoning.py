@@ -25,7 +25,8 @@ UNSURE = 0.5
 
 def named_techniques(assessment: Assessment) -> tuple[str, ...]:
     """Named only where an attack is possible: allowed or misread activity has no technique."""
-    return nearly_as_likely(assessment.techniques) if assessment.verdict == "true_positive" else ()
+    possible = assessment.verdict in ("true_positive", "undetermined")
+    return nearly_as_likely(assessment.techniques) if possible else ()
 
 
 def nearly_as_likely(techniques: Sequence[TechniqueScore]) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def _techniques(asked: Asked, desk: Desk, case: Case, found: Found) -> None:
             found.say(f"{technique} {shown(passage.title)} was named for it.", cite_passage(passage), cite_case(case))
     if not case.techniques:
         found.say(
-            f"No technique was named: only attacks have some, and this was judged {VERDICT_TEXT[case.verdict]}.",
+            f"No technique was named: only what is or may be an attack has some, and this was judged {VERDICT_TEXT[case.verdict]}.",
             cite_case(case),
         )
 
