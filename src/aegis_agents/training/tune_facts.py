@@ -135,13 +135,13 @@ class FactTuner(nn.Module):
 
 
 class Texts:
-    """Turns texts into tensors, shortest padding that fits."""
+    """Turns texts into tensors of at most so many tokens, shortest padding that fits."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_tokens: int = MAX_TOKENS) -> None:
         from tokenizers import Tokenizer
 
         self.tokenizer = Tokenizer.from_file(str(base_folder() / "tokenizer.json"))
-        self.tokenizer.enable_truncation(MAX_TOKENS)
+        self.tokenizer.enable_truncation(max_tokens)
         self.tokenizer.enable_padding()
 
     def __call__(self, texts: list[str]) -> tuple[Tensor, Tensor]:
