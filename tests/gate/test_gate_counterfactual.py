@@ -287,6 +287,14 @@ def test_of_a_host_its_label_is_what_somebody_chose(label: str, forgeable: bool)
     assert ("p0" in forgeable_facts(given)) == forgeable
 
 
+def test_what_is_a_users_name_too_is_read_whole() -> None:
+    both = Fact(id="h1", path="device.name", value="exercise.drill.approved", trust="product")
+    kept = Fact(id="p0", path="change.asset", value="asked for by exercise.drill.approved", trust="organization")
+    kinds = (Entity(kind="user", value=both.value, facts=("h1",)), Entity(kind="host", value=both.value, facts=("h1",)))
+    assert "p0" in forgeable_facts(incident((both, kept), kinds))
+    assert "p0" not in forgeable_facts(incident((both, kept), kinds[1:]))
+
+
 def test_where_names_hold_more_sentences_than_are_compared_no_words_count() -> None:
     many_names = [f"exercise drill number {n}" for n in range(65)]
     assert "p0" in named_and_kept(many_names, "CHG-1, patching all hosts", "organization")

@@ -80,22 +80,27 @@ def forgeable_facts(incident: Incident) -> list[str]:
 
     A name that is a whole sentence stays the chooser's word where another fact repeats it ("requested by ...").
     """
-    named = {id: entity.kind for entity in incident.entities if entity.kind in _NAMES for id in entity.facts}
+    named = {id for entity in incident.entities if entity.kind in _NAMES for id in entity.facts}
+    people = {id for entity in incident.entities if entity.kind in _NAMES - {"host"} for id in entity.facts}
     read = [fact for fact in incident.facts if not fact.inputs]
-    chosen = {fact.id for fact in read if _is_forgeable(fact, named.keys())}
+    chosen = {fact.id for fact in read if _is_forgeable(fact, named)}
     names = [fact for fact in read if fact.id in chosen and (fact.id in named or _NAME_KEY.search(fact.path))]
-    parts = (part.casefold() for name in names for part in _chosen_parts(name.value.strip(), named.get(name.id)))
+    parts = (
+        part.casefold()
+        for name in names
+        for part in _chosen_parts(name.value.strip(), is_host=name.id in named - people)
+    )
     sentences = {part for part in parts if _WORDY.search(part)}
     return [fact.id for fact in read if fact.id in chosen or (sentences and _repeats(fact.value, sentences))]
 
 
-def _chosen_parts(name: str, kind: str | None) -> Sequence[str]:
+def _chosen_parts(name: str, *, is_host: bool) -> Sequence[str]:
     """A name apart from its domain, which is the organisation's: "CORP\\ann", "ann@corp.example", "ann.corp.example"."""
     if " " in name:
         return [name]
     account, *domain = name.split("@")
     accounts = account.split("\\")
-    if kind == "host":
+    if is_host:
         accounts = [label.partition(".")[0] for label in accounts]
     return [*accounts, *(each.partition(".")[0] for each in domain)]
 
