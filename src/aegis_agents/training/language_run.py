@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from aegis_agents.errors import InputError
-from aegis_agents.model.language.adapter import digest_of
+from aegis_agents.model.language.adapter import check_adapter, digest_of
 from aegis_agents.model.language.local import Quantise
 from aegis_agents.model.protocol import IncidentModel
 from aegis_agents.training.alerts.situations import situation_groups
@@ -34,21 +34,26 @@ def run_language(
 ) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and compare it on `held_out` alerts of situations never trained on; figures go to `run`/language.json.
 
-    `model` ranks the facts that the language model sees, as it does in serving. Raises InputError where `base` holds none.
+    With no steps nothing is trained, and the shipped adapter is compared. `model` ranks the facts that the language model
+    sees, as it does in serving. Raises InputError where `base` holds none.
     """
     console = console or Console(stderr=True)
     if not (base / "config.json").is_file():
         raise InputError(f"{base} holds no language model", field="base", fix="run `aegis model setup`, or give --base")
     console.print("reading lessons")
-    plan = LanguagePlan(steps=steps, rank=rank)
-    train = lessons(_some("train", MOST_LESSONS), model)
-    adapter = tune_language(base, run, train, plan=plan, quantise=quantise, console=console)
+    if steps:
+        plan = LanguagePlan(steps=steps, rank=rank)
+        train = lessons(_some("train", MOST_LESSONS), model)
+        adapter = tune_language(base, run, train, plan=plan, quantise=quantise, console=console)
+    else:
+        run.mkdir(parents=True, exist_ok=True)
+        adapter, _ = check_adapter()
     chosen = lessons(_some("test", held_out), model)
     console.print(f"comparing with the base on {len(chosen)} held-out alerts")
     found = evaluate_language(base, adapter, chosen, quantise=quantise)
     made = {
-        "adapter": str(adapter), "sha256": digest_of(adapter), "base": base.name, "steps": steps, "rank": rank,
-        "quantise": quantise, "alerts": found.n, "families": len({one.family for one in chosen}), "base right": found.base_right,
+        "adapter": str(adapter) if steps else "shipped", "sha256": digest_of(adapter), "base": base.name,
+        **({"steps": steps, "rank": rank} if steps else {}), "quantise": quantise, "alerts": found.n, "families": len({one.family for one in chosen}), "base right": found.base_right,
         "adapter right": found.adapter_right, "only adapter right": found.test.only_new, "only base right": found.test.only_old,
         "p": found.test.p, "facts ranked by": model.version,
     }  # fmt: skip
