@@ -26,6 +26,7 @@ from aegis_agents.model.text import field_name
 from aegis_agents.records import Assessment, Verdict
 from aegis_agents.training.corpus import Example
 from aegis_agents.training.promote import Discordant, compare
+from aegis_agents.training.tune_facts import half_precision
 
 _SIDES = {
     1: ("points to an attack", "speaks for an intrusion", "would not happen in normal work"),
@@ -115,6 +116,7 @@ def tune_language(
     torch.manual_seed(plan.seed)
     run.mkdir(parents=True, exist_ok=True)
     plain, tokenizer = LocalChat(folder=base, adapter="", quantise=quantise).parts()
+    plain.set_attn_implementation("eager")  # fused attention is slow to differentiate on a CPU in bfloat16
     config = LoraConfig(
         r=plan.rank, lora_alpha=2 * plan.rank, lora_dropout=0.05, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
         task_type="CAUSAL_LM",
@@ -135,7 +137,8 @@ def tune_language(
         rng = random.Random(plan.seed * 1_000_003 + step)  # the same step reads and drops the same, resumed or not
         torch.manual_seed(plan.seed * 1_000_003 + step)
         picked = [rng.choice(by_verdict[rng.choice(kinds)]) for _ in range(plan.batch)]
-        loss = _loss(model, [_row(tokenizer, one, rng, plan.words) for one in picked], tokenizer.eos_token_id)
+        with half_precision():
+            loss = _loss(model, [_row(tokenizer, one, rng, plan.words) for one in picked], tokenizer.eos_token_id)
         for group in optimiser.param_groups:
             group["lr"] = plan.rate * min(1.0, (step + 1) / 10) * max(0.1, 1 - step / plan.steps)
         optimiser.zero_grad()
