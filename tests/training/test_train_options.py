@@ -71,6 +71,14 @@ def test_no_steps_compare_the_adapter_that_ships(tmp_path: Path, monkeypatch: py
     assert json.loads((tmp_path / "run" / "language.json").read_text()) == made
 
 
+@pytest.mark.parametrize("option", ["--base", "--rank"])
+def test_options_that_do_nothing_without_training_are_refused(tmp_path: Path, option: str) -> None:
+    value = str(tmp_path) if option == "--base" else "4"
+    done = CliRunner().invoke(app, ["train", "language", "--steps", "0", "--run", str(tmp_path), option, value])
+    assert done.exit_code == 2
+    assert "takes no --base or --rank" in " ".join(done.output.replace("│", " ").split())
+
+
 @pytest.mark.parametrize("option", ["--data", "--start-from", "--fact-steps", "--detection", "--undetermined"])
 def test_options_that_do_nothing_with_own_cases_are_refused(tmp_path: Path, option: str) -> None:
     value = "0.8" if option.endswith(("detection", "undetermined")) else "5"

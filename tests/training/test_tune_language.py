@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from aegis_agents.model.language.adapter import CONFIG, WEIGHTS
+from aegis_agents.model.language.local import Quantise
 from aegis_agents.model.language.prompt import Told
 from aegis_agents.training.tune_language import LanguagePlan, Lesson, tune_language
 
@@ -43,12 +44,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_learns_goes_on_and_names_no_path(base: Path, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.* on a CPU saves memory and costs time:UserWarning")
+@pytest.mark.parametrize("quantise", ["none", "int8", "nf4"])
+def test_it_learns_goes_on_and_names_no_path(base: Path, tmp_path: Path, quantise: Quantise) -> None:
     said = io.StringIO()
 
     def tune(steps: int) -> Path:
         plan = LanguagePlan(steps=steps, batch=2, rate=5e-2, words=0.0)
-        return tune_language(base, tmp_path, LESSONS, plan=plan, console=Console(file=said))
+        return tune_language(base, tmp_path, LESSONS, plan=plan, quantise=quantise, console=Console(file=said))
 
     first = load_file(tune(1) / WEIGHTS)
     adapter = tune(30)

@@ -174,13 +174,19 @@ def language(
     steps: Annotated[
         int, typer.Option("--steps", min=0, help="Training steps; 0 trains nothing and compares the shipped adapter.")
     ] = 90,
-    rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 8,
+    rank: Annotated[
+        int | None, typer.Option("--rank", min=1, max=256, help="Rank of the adapter (8 unless told).")
+    ] = None,
     held_out: Annotated[
         int, typer.Option("--held-out", min=0, help="Held-out alerts to compare base and adapter on.")
     ] = 200,
     settings: SettingsFile = None,
 ) -> None:
     """Fine-tune the language model with LoRA, or QLoRA where the base is quantised; compare it with its base."""
+    if not steps and (base or rank):
+        raise typer.BadParameter(
+            "0 compares the shipped adapter on its own base, and takes no --base or --rank", param_hint="--steps"
+        )
     with spoken_errors(), needs_extra("train"):
         from aegis_agents.assembly import open_model
         from aegis_agents.model.language.base import base_folder
@@ -189,7 +195,7 @@ def language(
 
         chosen = load_settings(settings)
         found = run_language(
-            base or base_folder(chosen.home), run, open_model(chosen), steps=steps, rank=rank, quantise=quantise, held_out=held_out
+            base or base_folder(chosen.home), run, open_model(chosen), steps=steps, rank=rank or 8, quantise=quantise, held_out=held_out
         )  # fmt: skip
         typer.echo(f"{found['adapter']}: SHA-256 {found['sha256']}")
         typer.echo(

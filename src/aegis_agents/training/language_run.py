@@ -40,13 +40,13 @@ def run_language(
     console = console or Console(stderr=True)
     if not (base / "config.json").is_file():
         raise InputError(f"{base} holds no language model", field="base", fix="run `aegis model setup`, or give --base")
+    run.mkdir(parents=True, exist_ok=True)
     console.print("reading lessons")
     if steps:
         plan = LanguagePlan(steps=steps, rank=rank)
         train = lessons(_some("train", MOST_LESSONS), model)
         adapter = tune_language(base, run, train, plan=plan, quantise=quantise, console=console)
     else:
-        run.mkdir(parents=True, exist_ok=True)
         adapter, _ = check_adapter()
     chosen = lessons(_some("test", held_out), model)
     console.print(f"comparing with the base on {len(chosen)} held-out alerts")

@@ -116,7 +116,8 @@ def tune_language(
     torch.manual_seed(plan.seed)
     run.mkdir(parents=True, exist_ok=True)
     plain, tokenizer = LocalChat(folder=base, adapter="", quantise=quantise).parts()
-    plain.set_attn_implementation("eager")  # fused attention is slow to differentiate on a CPU in bfloat16
+    if plain.device.type == "cpu":
+        plain.set_attn_implementation("eager")  # fused attention is slow to differentiate there in bfloat16
     config = LoraConfig(
         r=plan.rank, lora_alpha=2 * plan.rank, lora_dropout=0.05, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
         task_type="CAUSAL_LM",
