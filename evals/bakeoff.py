@@ -2,7 +2,8 @@
 
 All learn from the train part of one prepared set and judge the same test situations
 (and dev_cases/report, where --dev names the development data). Size is what must be kept to
-answer, ms the median for one alert alone, on two threads. Writes evals/reports/bakeoff.{md,json}.
+answer, ms the median for one alert alone, on two threads. The language model reads what the
+first way cites, with its weights: its row is of both. Writes evals/reports/bakeoff.{md,json}.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ def evidence(model: FastModel) -> System:
 
 
 def language(home: Path, model: FastModel) -> System:
-    """SmolLM2-135M with our adapter, scoring four answers after a cached beginning."""
+    """SmolLM2-135M with our adapter, scoring four answers after a cached beginning; it reads what the evidence cites, with
+    the weights that the fast path gave it."""
     from aegis_agents.model.language.base import base_folder
     from aegis_agents.model.language.local import LocalChat
     from aegis_agents.training.tune_language import lessons
@@ -168,7 +170,7 @@ def language(home: Path, model: FastModel) -> System:
         shares = chat.lean(list(one.facts)).shares
         return [shares[v] for v in VERDICTS]
 
-    return System("SmolLM2-135M + LoRA, scoring", 542, judge)
+    return System("SmolLM2-135M + LoRA, scoring, shown the evidence and its weights", 544, judge)
 
 
 def measure(system: System, cases: list[tuple[Incident, str]]) -> dict[str, Any]:
@@ -221,10 +223,23 @@ def to_markdown(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def others(given: argparse.Namespace, model: FastModel) -> list[System]:
+    """All ways but the language model, taught on the prepared set."""
+    alerts = list(read_dataset(given.data))
+    train = [a.example() for a in alerts if a.split == "train" and a.source in ("situations", "written")]
+    systems = [
+        evidence(model),
+        nearest(train, model, most=given.most),
+        bag_of_words(train),
+        frozen_whole_text(train, most=given.most),
+    ]
+    return systems + ([tuned_whole_text(train, epochs=given.epochs, most=given.most)] if given.epochs else [])
+
+
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a prepared set (aegis train prepare)")
+    parser.add_argument("--data", type=Path, help="a prepared set (aegis train prepare)")
     parser.add_argument("--dev", type=Path, help="the development data, for dev_cases/report")
     parser.add_argument("--language", type=Path, help="a home in which `aegis model setup` has run")
     parser.add_argument(
@@ -234,9 +249,16 @@ def main() -> None:
         "--most", type=int, default=3000, help="alerts that the whole-text ways learn from; time is what limits it"
     )
     parser.add_argument("--judged", type=int, default=600, help="test alerts that every way judges, drawn at random")
+    parser.add_argument(
+        "--only-language",
+        action="store_true",
+        help="measure the language model alone, and keep the other rows as they are",
+    )
     given = parser.parse_args()
-    alerts = list(read_dataset(given.data))
-    train = [a.example() for a in alerts if a.split == "train" and a.source in ("situations", "written")]
+    if given.only_language and not given.language:
+        parser.error("--only-language needs --language")
+    if not given.only_language and not given.data:
+        parser.error("give --data, which all but the language model learn from")
     every = [e for _, _, told in test_situations() for e in told]
     held_out = random.Random(9).sample(every, min(given.judged, len(every)))
     cases = {f"test situations ({len(held_out)} alerts)": [(e.incident, str(e.verdict)) for e in held_out]}
@@ -247,15 +269,12 @@ def main() -> None:
         ]
         cases[f"dev_cases/report ({len(rows)} alerts)"] = [(parse(r["alert"]), r["truth"]["verdict"]) for r in rows]
     model = FastModel(threads=2, cache=0)
-    systems = [
-        evidence(model),
-        nearest(train, model, most=given.most),
-        bag_of_words(train),
-        frozen_whole_text(train, most=given.most),
-    ]
-    systems += [tuned_whole_text(train, epochs=given.epochs, most=given.most)] if given.epochs else []
+    systems = [] if given.only_language else others(given, model)
     systems += [language(given.language, model)] if given.language else []
-    found = {name: {s.name: measure(s, chosen) for s in systems} for name, chosen in cases.items()}
+    before = json.loads((REPORTS / "bakeoff.json").read_text("utf-8")) if given.only_language else {}
+    found = {
+        name: before.get(name, {}) | {s.name: measure(s, chosen) for s in systems} for name, chosen in cases.items()
+    }
     (REPORTS / "bakeoff.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     (REPORTS / "bakeoff.md").write_text(to_markdown(found), "utf-8")
     print(to_markdown(found))

@@ -10,6 +10,8 @@ import pytest
 from langchain_core.language_models import FakeListChatModel
 
 from aegis_agents import Aegis
+from aegis_agents.model.language.local import Leaning
+from aegis_agents.model.language.prompt import Told
 from tests.graph.conftest import ATTACK
 
 UNCLEAR = ATTACK | {"answer": "undetermined", "note": "vendor on site"}
@@ -62,3 +64,31 @@ def test_a_model_that_fails_costs_nothing_but_its_words(make: Callable[..., Aegi
     case = make(llm=Broken(responses=["x"])).investigate(UNCLEAR)
     assert "The evidence does not decide" in case.summary
     assert any("TimeoutError" in note for note in case.notes)
+
+
+def test_the_local_model_is_shown_the_weights_that_the_case_cites_and_leans(make: Callable[..., Aegis]) -> None:
+    leant: list[Told] = []
+    asked: list[str] = []
+
+    class Local(FakeListChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "aegis-local"
+
+        def lean(self, facts: list[Told]) -> Leaning:
+            leant.extend(facts)
+            return Leaning("true_positive", {"true_positive": 0.7})
+
+        def complete(self, prompt: str, schema: dict[str, Any]) -> str:
+            asked.append(prompt)
+            return json.dumps([{"text": "The address was contacted.", "cites": ["f1"]}])
+
+    case = make(llm=Local(responses=[""])).investigate(UNCLEAR | {"event_id": "password=hunter2hunter2"})
+    assert case.summary == "The address was contacted. [f1]"
+    assert "the language model, shown these weights, leans to true_positive (0.70); it decides nothing" in case.notes
+    cited = {e.id: e.weight for e in case.evidence if e.kind == "fact"}
+    assert {one.id: one.weight for one in leant} == cited
+    for one in leant:
+        assert f"\n{one.id} ({one.weight:+.1f}): " in asked[0]
+    assert "event id: " in asked[0]
+    assert "hunter2hunter2" not in asked[0]

@@ -66,6 +66,7 @@ def test_no_steps_compare_the_adapter_that_ships(tmp_path: Path, monkeypatch: py
     assert asked["adapter"] == shipped_adapter()
     assert len(asked["held_out"]) == made["alerts"] == 3
     assert made["adapter"] == "shipped"
+    assert made["fast path right"] == sum(one.right(one.fast) for one in asked["held_out"])
     assert made["sha256"] == ADAPTER_SHA256
     assert "steps" not in made
     assert json.loads((tmp_path / "run" / "language.json").read_text()) == made

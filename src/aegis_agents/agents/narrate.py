@@ -73,10 +73,11 @@ def _ask(
 
     if llm._llm_type == "aegis-local":
         local: LocalChat = llm  # type: ignore[assignment]  # its type says so; importing it would load torch
-        told = [Told(e.id, f"{field_name(e.path)}: {redact(e.value)}") for e in evidence if e.kind == "fact"]
+        told = told_of(evidence)
         leaning = local.lean(told)
         note = (
-            f"the language model leans to {leaning.verdict} ({leaning.shares[leaning.verdict]:.2f}); it decides nothing"
+            f"the language model, shown these weights, leans to {leaning.verdict} ({leaning.shares[leaning.verdict]:.2f}); "
+            "it decides nothing"
         )
         prompt = PREFIX + words_prompt(told, verdict)
         allowed(prompt)
@@ -98,6 +99,11 @@ def _ask(
         found = llm.with_structured_output(wrapped, method="json_schema").invoke(messages, asking.config)
         return json.dumps(found["sentences"]) if isinstance(found, dict) and "sentences" in found else "", None
     return llm.invoke(messages, asking.config).content, None
+
+
+def told_of(evidence: tuple[Evidence, ...]) -> list[Told]:
+    """The facts of the evidence as the local model reads them, in serving and in training alike."""
+    return [Told(e.id, f"{field_name(e.path)}: {redact(e.value)}", e.weight) for e in evidence if e.kind == "fact"]
 
 
 def _within(seconds: float, ask: Callable[[], tuple[Any, str | None]]) -> tuple[Any, str | None] | str:

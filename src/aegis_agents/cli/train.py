@@ -172,8 +172,11 @@ def language(
         Literal["none", "int8", "nf4"], typer.Option("--quantise", help="Load the base so (QLoRA); meant for a GPU.")
     ] = "none",
     steps: Annotated[
-        int, typer.Option("--steps", min=0, help="Training steps; 0 trains nothing and compares the shipped adapter.")
-    ] = 90,
+        int | None,
+        typer.Option(
+            "--steps", min=0, help="Training steps (default 650); 0 trains nothing and compares the shipped adapter."
+        ),
+    ] = None,
     rank: Annotated[
         int | None, typer.Option("--rank", min=1, max=256, help="Rank of the adapter (8 unless told).")
     ] = None,
@@ -183,7 +186,7 @@ def language(
     settings: SettingsFile = None,
 ) -> None:
     """Fine-tune the language model with LoRA, or QLoRA where the base is quantised; compare it with its base."""
-    if not steps and (base or rank):
+    if steps == 0 and (base or rank):
         raise typer.BadParameter(
             "0 compares the shipped adapter on its own base, and takes no --base or --rank", param_hint="--steps"
         )
@@ -192,13 +195,15 @@ def language(
         from aegis_agents.model.language.base import base_folder
         from aegis_agents.settings import load_settings
         from aegis_agents.training.language_run import run_language
+        from aegis_agents.training.tune_language import STANDARD
 
         chosen = load_settings(settings)
         found = run_language(
-            base or base_folder(chosen.home), run, open_model(chosen), steps=steps, rank=rank or 8, quantise=quantise, held_out=held_out
+            base or base_folder(chosen.home), run, open_model(chosen), steps=STANDARD.steps if steps is None else steps,
+            rank=rank or STANDARD.rank, quantise=quantise, held_out=held_out,
         )  # fmt: skip
         typer.echo(f"{found['adapter']}: SHA-256 {found['sha256']}")
         typer.echo(
-            f"right on {found['alerts']} held-out alerts: base {found['base right']}, adapter {found['adapter right']}, "
-            f"exact McNemar p {found['p']:.3g}"
+            f"right on {found['alerts']} held-out alerts: base {found['base right']}, adapter {found['adapter right']} "
+            f"(exact McNemar p {found['p']:.3g}); the fast path, whose weights both are shown, {found['fast path right']}"
         )

@@ -17,19 +17,30 @@ from aegis_agents.training.alerts.situations import situation_groups
 from aegis_agents.training.alerts.written import written_groups
 from aegis_agents.training.corpus import Example
 from aegis_agents.training.parts import Part
-from aegis_agents.training.tune_language import LanguagePlan, evaluate_language, lessons, tune_language
+from aegis_agents.training.tune_language import STANDARD, evaluate_language, lessons, tune_language
 
-MOST_LESSONS = 3000
+MOST_FAMILIES, OF_A_FAMILY = 1500, 4
 """That a run draws from: the fast model reads each of these alerts first."""
 
 
-def _some(part: Part, most: int) -> list[Example]:
-    alerts = [e for groups in (situation_groups, written_groups) for g in groups(part) for e in g]
+def _groups(part: Part) -> list[list[Example]]:
+    return [group for told in (situation_groups, written_groups) for group in told(part)]
+
+
+def _to_train() -> list[Example]:
+    """A few alerts each of as many families."""
+    rng, groups = random.Random(5), _groups("train")
+    picked = rng.sample(groups, min(MOST_FAMILIES, len(groups)))
+    return [e for group in picked for e in rng.sample(group, min(OF_A_FAMILY, len(group)))]
+
+
+def _held_out(most: int) -> list[Example]:
+    alerts = [e for group in _groups("test") for e in group]
     return random.Random(5).sample(alerts, min(most, len(alerts)))
 
 
 def run_language(
-    base: Path, run: Path, model: IncidentModel, *, steps: int = 90, rank: int = 8, quantise: Quantise = "none", held_out: int = 200,
+    base: Path, run: Path, model: IncidentModel, *, steps: int = STANDARD.steps, rank: int = STANDARD.rank, quantise: Quantise = "none", held_out: int = 200,
     console: Console | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and compare it on `held_out` alerts of situations never trained on; figures go to `run`/language.json.
@@ -43,18 +54,18 @@ def run_language(
     run.mkdir(parents=True, exist_ok=True)
     console.print("reading lessons")
     if steps:
-        plan = LanguagePlan(steps=steps, rank=rank)
-        train = lessons(_some("train", MOST_LESSONS), model)
+        plan = STANDARD._replace(steps=steps, rank=rank)
+        train = lessons(_to_train(), model)
         adapter = tune_language(base, run, train, plan=plan, quantise=quantise, console=console)
     else:
         adapter, _ = check_adapter()
-    chosen = lessons(_some("test", held_out), model)
+    chosen = lessons(_held_out(held_out), model)
     console.print(f"comparing with the base on {len(chosen)} held-out alerts")
     found = evaluate_language(base, adapter, chosen, quantise=quantise)
     made = {
         "adapter": str(adapter) if steps else "shipped", "sha256": digest_of(adapter), "base": base.name,
         **({"steps": steps, "rank": rank} if steps else {}), "quantise": quantise, "alerts": found.n, "families": len({one.family for one in chosen}), "base right": found.base_right,
-        "adapter right": found.adapter_right, "only adapter right": found.test.only_new, "only base right": found.test.only_old,
+        "adapter right": found.adapter_right, "fast path right": sum(one.right(one.fast) for one in chosen), "only adapter right": found.test.only_new, "only base right": found.test.only_old,
         "p": found.test.p, "facts ranked by": model.version,
     }  # fmt: skip
     (run / "language.json").write_text(json.dumps(made, indent=1) + "\n", "utf-8")

@@ -1,14 +1,17 @@
 """LoRA for the generative model (Hu et al. 2021; QLoRA: Dettmers et al. 2023), resumable at any checkpoint.
 
 On a CPU for the reference base; for a larger one on a GPU give its folder and --quantise nf4,
-and the base stays in NF4 while the adapter learns. Two tasks on one prompt: the verdict's
-word, and sentences that cite the facts.
+and the base stays in NF4 while the adapter learns. Three tasks on one prompt: the side of each
+fact, said where its line ends; the verdict's word; and sentences that cite the facts. A step
+reads several alerts of the same family, which differ in what decides and in little else.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +20,16 @@ import torch
 from rich.console import Console
 from torch.nn import functional as F
 
+from aegis_agents.agents.evidence import fact_evidence
+from aegis_agents.agents.narrate import told_of
 from aegis_agents.model.language import pin
 from aegis_agents.model.language.adapter import CONFIG, WEIGHTS, digest_of
 from aegis_agents.model.language.local import LocalChat, Quantise
 from aegis_agents.model.language.prompt import LABELS, PREFIX, Told, verdict_prompt, words_prompt
 from aegis_agents.model.protocol import IncidentModel
-from aegis_agents.model.text import field_name
 from aegis_agents.records import Assessment, Verdict
 from aegis_agents.training.corpus import Example
-from aegis_agents.training.promote import Discordant, compare
+from aegis_agents.training.promote import HARMLESS, Discordant, compare
 from aegis_agents.training.tune_facts import half_precision
 
 _SIDES = {
@@ -36,20 +40,27 @@ _SIDES = {
 
 
 class Lesson(NamedTuple):
-    """One example: its facts as the model will see them, the verdict, and the side of each fact (0 none)."""
+    """One example: its facts as the model will see them, the verdict, and the side of each fact (0 none, -1 unknown).
+
+    `fast` is what the fast model said of it: compared with, never learnt.
+    """
 
     facts: tuple[Told, ...]
     verdict: Verdict
     sides: tuple[int, ...]
     family: str
+    fast: Verdict
+
+    def right(self, said: Verdict) -> bool:
+        """Benign and mistaken count as one, as everywhere."""
+        return said == self.verdict or (said in HARMLESS and self.verdict in HARMLESS)
 
 
 def lesson(example: Example, said: Assessment) -> Lesson:
-    """The facts that weigh most with the fast model first, as in serving; never those that the label would choose."""
-    facts = {f.id: (f, s) for f, s in zip(example.incident.facts, example.stances, strict=True)}
-    ranked = sorted(said.weights, key=lambda w: -abs(w.weight))[:6]
-    told = tuple(Told(w.fact, f"{field_name(facts[w.fact][0].path)}: {facts[w.fact][0].value}") for w in ranked)
-    return Lesson(told, example.verdict, tuple(max(0, facts[w.fact][1]) for w in ranked), example.family)
+    """The evidence that the fast model cites, as in serving; never facts that the label would choose."""
+    side = dict(zip((f.id for f in example.incident.facts), example.stances, strict=True))
+    told = told_of(fact_evidence(example.incident, said))
+    return Lesson(tuple(told), example.verdict, tuple(side[one.id] for one in told), example.family, said.verdict)
 
 
 def lessons(examples: Sequence[Example], model: IncidentModel) -> list[Lesson]:
@@ -62,47 +73,83 @@ def sentences(one: Lesson, rng: random.Random) -> str:
     """What a good answer would say: a sentence for each fact that has a side, citing it."""
     found = [
         {"text": f"{told.text[:70]} {rng.choice(_SIDES[side])}.", "cites": [told.id]}
-        for told, side in zip(one.facts, one.sides, strict=True) if side
+        for told, side in zip(one.facts, one.sides, strict=True) if side > 0
     ][:3]  # fmt: skip
     return json.dumps(found or [{"text": "Nothing here decides it; a person has to ask.", "cites": [one.facts[0].id]}])
 
 
 class LanguagePlan(NamedTuple):
-    """What a run does; `words` is the share of examples that teach sentences."""
+    """What a run does: `alike` alerts of a family stand in a batch; `words` is the share of rows that teach sentences."""
 
-    steps: int = 90
+    steps: int = 650
     batch: int = 8
-    rate: float = 4e-4
+    alike: int = 4
+    rate: float = 5e-4
     rank: int = 8
-    words: float = 0.25
+    words: float = 0.1
     seed: int = 7
 
 
 STANDARD = LanguagePlan()
+_SAID_OF: dict[int, Verdict] = {0: "undetermined", 1: "true_positive", 2: "benign_positive", 3: "false_positive"}
+"""The word for a side is that of the verdict it speaks for: both tasks learn one meaning of it."""
+_NEUTRAL = 0.4
+"""What a fact on no side counts: most are."""
 
 
-def _row(tokenizer: Any, one: Lesson, rng: random.Random, words: float) -> tuple[list[int], int]:
-    """Token ids, and where the answer begins."""
-    if rng.random() < words:
-        prompt, answer = words_prompt(one.facts, one.verdict), sentences(one, rng) + tokenizer.eos_token
-    else:
-        prompt, answer = verdict_prompt(one.facts), LABELS[one.verdict]
-    start = tokenizer(PREFIX + prompt, add_special_tokens=False).input_ids
-    return start + tokenizer(answer, add_special_tokens=False).input_ids, len(start)
+class Row(NamedTuple):
+    """Token ids, and what is learnt of them: after which position which token, and what that counts."""
+
+    ids: list[int]
+    learnt: list[tuple[int, int, float]]
 
 
-def _loss(model: Any, rows: list[tuple[list[int], int]], pad: int) -> torch.Tensor:
-    width = max(len(ids) for ids, _ in rows)
-    tokens = torch.full((len(rows), width), pad)
-    seen, target = torch.zeros_like(tokens), torch.full_like(tokens, -100)
-    for at, (ids, begin) in enumerate(rows):
-        tokens[at, : len(ids)], seen[at, : len(ids)] = torch.tensor(ids), 1
-        target[at, begin : len(ids)] = torch.tensor(ids[begin:])
-    hidden = model(input_ids=tokens, attention_mask=seen).logits[:, :-1]
-    each = F.cross_entropy(hidden.transpose(1, 2), target[:, 1:], ignore_index=-100, reduction="none")
-    # Each example counts alike, be its answer one word or sixty.
-    counted = (target[:, 1:] != -100).sum(dim=1).clamp_min(1)
-    return (each.sum(dim=1) / counted).mean()
+def _row(tokenizer: Any, one: Lesson, rng: random.Random, words: float) -> Row:
+    in_words = rng.random() < words
+    prompt = PREFIX + (words_prompt(one.facts, one.verdict) if in_words else verdict_prompt(one.facts))
+    read = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    answer = sentences(one, rng) + tokenizer.eos_token if in_words else LABELS[one.verdict]
+    said = tokenizer(answer, add_special_tokens=False).input_ids
+    begin = len(read.input_ids) - 1
+    learnt = [(begin + at, token, 1 / len(said)) for at, token in enumerate(said)]  # alike, one word or sixty
+    if not in_words:
+        learnt += _sides(tokenizer, one, prompt, [start for start, _ in read.offset_mapping])
+    return Row(read.input_ids + said, learnt)
+
+
+def _sides(tokenizer: Any, one: Lesson, prompt: str, starts: list[int]) -> list[tuple[int, int, float]]:
+    """The side of each fact, learnt where its line ends."""
+    found, end = [], len(PREFIX) - 1
+    for side in one.sides:
+        end = prompt.index("\n", end + 1)
+        if side >= 0:
+            word = tokenizer(LABELS[_SAID_OF[side]], add_special_tokens=False).input_ids[0]
+            found.append((bisect_right(starts, end) - 1, word, 1.0 if side else _NEUTRAL))
+    whole = sum(weight for *_, weight in found)
+    return [(at, word, weight / whole) for at, word, weight in found]
+
+
+def _loss(model: Any, rows: list[Row], pad: int) -> torch.Tensor:
+    """Cross-entropy, only where something is learnt: the vocabulary is larger than all else that a step computes."""
+    tokens = torch.full((len(rows), max(len(row.ids) for row in rows)), pad)
+    seen = torch.zeros_like(tokens)
+    for at, row in enumerate(rows):
+        tokens[at, : len(row.ids)], seen[at, : len(row.ids)] = torch.tensor(row.ids), 1
+    learnt = [(at, *one) for at, row in enumerate(rows) for one in row.learnt]
+    where, after, token, weight = (torch.tensor(column, device=model.device) for column in zip(*learnt, strict=True))
+    plain = model.get_base_model()
+    read = plain.get_decoder()(input_ids=tokens.to(model.device), attention_mask=seen.to(model.device), use_cache=False)
+    said = plain.get_output_embeddings()(read.last_hidden_state[where, after]).float()
+    return (F.cross_entropy(said, token, reduction="none") * weight).sum() / len(rows)
+
+
+def _batch(families: list[list[Lesson]], plan: LanguagePlan, rng: random.Random) -> list[Lesson]:
+    """Alerts of as many families as it takes, a few of each."""
+    found: list[Lesson] = []
+    while len(found) < plan.batch:
+        family = rng.choice(families)
+        found += rng.sample(family, min(plan.alike, len(family), plan.batch - len(found)))
+    return found
 
 
 def tune_language(
@@ -119,8 +166,7 @@ def tune_language(
     if plain.device.type == "cpu":
         plain.set_attn_implementation("eager")  # fused attention is slow to differentiate there in bfloat16
     config = LoraConfig(
-        r=plan.rank, lora_alpha=2 * plan.rank, lora_dropout=0.05, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
-        task_type="CAUSAL_LM",
+        r=plan.rank, lora_alpha=2 * plan.rank, target_modules="all-linear", task_type="CAUSAL_LM",
     )  # fmt: skip
     model = get_peft_model(plain, config)
     wanted = [p for p in model.parameters() if p.requires_grad]
@@ -131,13 +177,15 @@ def tune_language(
         optimiser.load_state_dict(saved["optimiser"])
         start = int(saved["step"])
         console.print(f"resuming language model at step {start}")
-    by_verdict = {v: [one for one in train if one.verdict == v] for v in LABELS}
-    kinds = [v for v in LABELS if by_verdict[v]]
+    by_family: dict[str, list[Lesson]] = defaultdict(list)
+    for one in train:
+        by_family[one.family].append(one)
+    families = [by_family[name] for name in sorted(by_family)]
     model.train()
     for step in range(start, plan.steps):
         rng = random.Random(plan.seed * 1_000_003 + step)  # the same step reads and drops the same, resumed or not
         torch.manual_seed(plan.seed * 1_000_003 + step)
-        picked = [rng.choice(by_verdict[rng.choice(kinds)]) for _ in range(plan.batch)]
+        picked = _batch(families, plan, rng)
         with half_precision():
             loss = _loss(model, [_row(tokenizer, one, rng, plan.words) for one in picked], tokenizer.eos_token_id)
         for group in optimiser.param_groups:
@@ -181,15 +229,10 @@ class Compared(NamedTuple):
 def evaluate_language(
     base: Path, adapter: Path, held_out: Sequence[Lesson], *, quantise: Quantise = "none"
 ) -> Compared:
-    """Both score the same held-out alerts, loaded as they were trained; benign and mistaken count as one, as everywhere."""
+    """Both score the same held-out alerts, loaded as they were trained."""
 
     def right(chat: LocalChat) -> list[bool]:
-        harmless = ("benign_positive", "false_positive")
-        said = [chat.lean(list(one.facts)).verdict for one in held_out]
-        return [
-            s == one.verdict or (s in harmless and one.verdict in harmless)
-            for s, one in zip(said, held_out, strict=True)
-        ]
+        return [one.right(chat.lean(list(one.facts)).verdict) for one in held_out]
 
     before = right(LocalChat(folder=base, adapter="", quantise=quantise))
     after = right(LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter), quantise=quantise))
