@@ -19,7 +19,7 @@ from aegis_agents.training import build, language_run
 from aegis_agents.training.calibrate import Aim
 from aegis_agents.training.promote import Discordant
 from aegis_agents.training.real import labelled_lines
-from aegis_agents.training.tune_language import Compared
+from aegis_agents.training.tune_language import Compared, Worded
 from tests.graph.conftest import FakeModel
 
 with warnings.catch_warnings():
@@ -61,23 +61,25 @@ def test_no_steps_compare_the_adapter_that_ships(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(language_run, "tune_language", lambda *_, **__: pytest.fail("trained"))
     monkeypatch.setattr(language_run, "evaluate_language", compared)
+    monkeypatch.setattr(language_run, "evaluate_words", lambda *_, **__: Worded(n=4, quoted=3, sided=2))
     (tmp_path / "config.json").write_text("{}")
     made = language_run.run_language(tmp_path, tmp_path / "run", FakeModel(), steps=0, held_out=3)
     assert asked["adapter"] == shipped_adapter()
     assert len(asked["held_out"]) == made["alerts"] == 3
     assert made["adapter"] == "shipped"
+    assert (made["sentences"], made["sentences that side with its weight"]) == (4, 2)
     assert made["fast path right"] == sum(one.right(one.fast) for one in asked["held_out"])
     assert made["sha256"] == ADAPTER_SHA256
     assert "steps" not in made
     assert json.loads((tmp_path / "run" / "language.json").read_text()) == made
 
 
-@pytest.mark.parametrize("option", ["--base", "--rank"])
+@pytest.mark.parametrize("option", ["--base", "--rank", "--words"])
 def test_options_that_do_nothing_without_training_are_refused(tmp_path: Path, option: str) -> None:
-    value = str(tmp_path) if option == "--base" else "4"
+    value = {"--base": str(tmp_path), "--rank": "4", "--words": "0"}[option]
     done = CliRunner().invoke(app, ["train", "language", "--steps", "0", "--run", str(tmp_path), option, value])
     assert done.exit_code == 2
-    assert "takes no --base or --rank" in " ".join(done.output.replace("│", " ").split())
+    assert "takes no --base, --rank or --words" in " ".join(done.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("option", ["--data", "--start-from", "--fact-steps", "--detection", "--undetermined"])

@@ -109,3 +109,36 @@ def test_allowed_and_mistaken_count_as_one() -> None:
     assert not allowed.right("undetermined")
     assert attack.right("true_positive")
     assert not attack.right("false_positive")
+
+
+def test_a_sentence_is_taught_where_label_and_weight_agree() -> None:
+    facts = (
+        Told("f1", "a", 0.5),
+        Told("f2", "b", 0.5),
+        Told("f3", "c", -0.5),
+        Told("f4", "d", -0.5),
+        Told("f5", "e", 0.9),
+    )
+    one = Lesson(facts, "true_positive", (1, 2, 3, 2, 1), "a", "undetermined")
+    found = json.loads(tuning.sentences(one, random.Random(1)))
+    assert [sentence["cites"] for sentence in found] == [
+        ["f1"],
+        ["f3"],
+    ]  # f2 speaks against what it weighs; two are enough
+    assert found[0]["text"].startswith("a ")
+    assert "person" in tuning.sentences(one._replace(sides=(0, 2, 1, 1, -1)), random.Random(1))
+
+
+def test_sentences_are_counted_by_what_they_quote_and_say(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = (Told("f1", "process: odd.exe", 0.5), Told("f2", "ticket: CHG-7", -0.5))
+    said = iter([
+        [{"text": "process: odd.exe points to an attack.", "cites": ["f1"]}, {"text": "ticket: CHG-7 points to an attack.", "cites": ["f2"]}],
+        [{"text": "ticket: CHG-7 explains the alarm away.", "cites": ["f2"]}, {"text": "process: odd.exe is green.", "cites": ["f1"]}],
+        [{"text": "Elsewhere points to an attack.", "cites": ["f1"]}],
+    ])  # fmt: skip
+    monkeypatch.setattr(tuning.LocalChat, "complete", lambda *_: json.dumps(next(said)))
+    monkeypatch.setattr(tuning, "digest_of", lambda folder: "")
+    lessons = [Lesson(facts, "undetermined", (0, 0), "a", "undetermined")] * 3
+    assert tuning.evaluate_words(base, tmp_path, lessons) == tuning.Worded(n=5, quoted=4, sided=2)

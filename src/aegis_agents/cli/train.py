@@ -180,15 +180,22 @@ def language(
     rank: Annotated[
         int | None, typer.Option("--rank", min=1, max=256, help="Rank of the adapter (8 unless told).")
     ] = None,
+    words: Annotated[
+        float | None,
+        typer.Option(
+            "--words", min=0, max=1, help="Share of rows that teach sentences (0.1 unless told), verdicts else."
+        ),
+    ] = None,
     held_out: Annotated[
         int, typer.Option("--held-out", min=0, help="Held-out alerts to compare base and adapter on.")
     ] = 200,
     settings: SettingsFile = None,
 ) -> None:
     """Fine-tune the language model with LoRA, or QLoRA where the base is quantised; compare it with its base."""
-    if steps == 0 and (base or rank):
+    if steps == 0 and (base or rank or words is not None):
         raise typer.BadParameter(
-            "0 compares the shipped adapter on its own base, and takes no --base or --rank", param_hint="--steps"
+            "0 compares the shipped adapter on its own base, and takes no --base, --rank or --words",
+            param_hint="--steps",
         )
     with spoken_errors(), needs_extra("train"):
         from aegis_agents.assembly import open_model
@@ -200,7 +207,7 @@ def language(
         chosen = load_settings(settings)
         found = run_language(
             base or base_folder(chosen.home), run, open_model(chosen), steps=STANDARD.steps if steps is None else steps,
-            rank=rank or STANDARD.rank, quantise=quantise, held_out=held_out,
+            rank=rank or STANDARD.rank, words=STANDARD.words if words is None else words, quantise=quantise, held_out=held_out,
         )  # fmt: skip
         typer.echo(f"{found['adapter']}: SHA-256 {found['sha256']}")
         typer.echo(

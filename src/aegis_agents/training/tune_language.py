@@ -21,11 +21,11 @@ from rich.console import Console
 from torch.nn import functional as F
 
 from aegis_agents.agents.evidence import fact_evidence
-from aegis_agents.agents.narrate import told_of
+from aegis_agents.agents.narrate import SENTENCES, told_of
 from aegis_agents.model.language import pin
 from aegis_agents.model.language.adapter import CONFIG, WEIGHTS, digest_of
 from aegis_agents.model.language.local import LocalChat, Quantise
-from aegis_agents.model.language.prompt import LABELS, PREFIX, Told, verdict_prompt, words_prompt
+from aegis_agents.model.language.prompt import LABELS, PREFIX, Told, sentences_schema, verdict_prompt, words_prompt
 from aegis_agents.model.protocol import IncidentModel
 from aegis_agents.records import Assessment, Verdict
 from aegis_agents.training.corpus import Example
@@ -39,10 +39,14 @@ _SIDES = {
 }
 
 
+QUOTED = 70
+"""Characters of a fact that a sentence about it begins with."""
+
+
 class Lesson(NamedTuple):
     """One example: its facts as the model will see them, the verdict, and the side of each fact (0 none, -1 unknown).
 
-    `fast` is what the fast model said of it: compared with, never learnt.
+    `fast` is what the fast model said of it, whose words are asked for; the verdict that is learnt is the true one.
     """
 
     facts: tuple[Told, ...]
@@ -70,11 +74,11 @@ def lessons(examples: Sequence[Example], model: IncidentModel) -> list[Lesson]:
 
 
 def sentences(one: Lesson, rng: random.Random) -> str:
-    """What a good answer would say: a sentence for each fact that has a side, citing it."""
+    """What a good answer would say: a sentence for each fact that has a side and a weight to the same effect, citing it."""
     found = [
-        {"text": f"{told.text[:70]} {rng.choice(_SIDES[side])}.", "cites": [told.id]}
-        for told, side in zip(one.facts, one.sides, strict=True) if side > 0
-    ][:3]  # fmt: skip
+        {"text": f"{told.text[:QUOTED]} {rng.choice(_SIDES[side])}.", "cites": [told.id]}
+        for told, side in zip(one.facts, one.sides, strict=True) if side > 0 and (side == 1) == (told.weight > 0)
+    ][:SENTENCES]  # fmt: skip
     return json.dumps(found or [{"text": "Nothing here decides it; a person has to ask.", "cites": [one.facts[0].id]}])
 
 
@@ -106,7 +110,7 @@ class Row(NamedTuple):
 
 def _row(tokenizer: Any, one: Lesson, rng: random.Random, words: float) -> Row:
     in_words = rng.random() < words
-    prompt = PREFIX + (words_prompt(one.facts, one.verdict) if in_words else verdict_prompt(one.facts))
+    prompt = PREFIX + (words_prompt(one.facts, one.fast) if in_words else verdict_prompt(one.facts))
     read = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
     answer = sentences(one, rng) + tokenizer.eos_token if in_words else LABELS[one.verdict]
     said = tokenizer(answer, add_special_tokens=False).input_ids
@@ -237,6 +241,32 @@ def evaluate_language(
     before = right(LocalChat(folder=base, adapter="", quantise=quantise))
     after = right(LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter), quantise=quantise))
     return Compared(len(held_out), sum(before), sum(after), compare(after, before))
+
+
+class Worded(NamedTuple):
+    """Of `n` sentences, those that quote the fact they cite, and those that also side as its weight does."""
+
+    n: int
+    quoted: int
+    sided: int
+
+
+def evaluate_words(base: Path, adapter: Path, held_out: Sequence[Lesson], *, quantise: Quantise = "none") -> Worded:
+    """Sentences about held-out alerts, asked for as in serving. One that says what it was not taught to say counts as wrong."""
+    chat = LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter), quantise=quantise)
+    n = quoted = sided = 0
+    for one in held_out:
+        told = {fact.id: fact for fact in one.facts}
+        schema = sentences_schema(list(told), SENTENCES)
+        for sentence in json.loads(chat.complete(PREFIX + words_prompt(one.facts, one.fast), schema)):
+            fact, n = told[sentence["cites"][0]], n + 1
+            if sentence["text"].startswith(fact.text[:QUOTED]):
+                quoted += 1
+                sides = {
+                    side for side, said in _SIDES.items() if sentence["text"].endswith(tuple(f"{s}." for s in said))
+                }
+                sided += bool(sides) and (1 in sides) == (fact.weight > 0)
+    return Worded(n, quoted, sided)
 
 
 def ship(adapter: Path, target: Path) -> str:
