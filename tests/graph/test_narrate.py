@@ -66,7 +66,7 @@ def test_a_model_that_fails_costs_nothing_but_its_words(make: Callable[..., Aegi
     assert any("TimeoutError" in note for note in case.notes)
 
 
-def test_the_local_model_is_shown_the_weights_that_the_case_cites_and_leans(make: Callable[..., Aegis]) -> None:
+def test_the_local_model_is_shown_the_weights_and_may_not_contradict_them(make: Callable[..., Aegis]) -> None:
     leant: list[Told] = []
     asked: list[str] = []
 
@@ -81,10 +81,19 @@ def test_the_local_model_is_shown_the_weights_that_the_case_cites_and_leans(make
 
         def complete(self, prompt: str, schema: dict[str, Any]) -> str:
             asked.append(prompt)
-            return json.dumps([{"text": "The address was contacted.", "cites": ["f1"]}])
+            quoted = leant[0].text[:70]
+            said = (
+                f"{quoted} says that it was allowed.",
+                f"{quoted} points to an attack.",
+                f"{quoted} is a fake.",
+                "It says that it was allowed.",
+            )
+            return json.dumps([{"text": text, "cites": ["f1"]} for text in said])
 
     case = make(llm=Local(responses=[""])).investigate(UNCLEAR | {"event_id": "password=hunter2hunter2"})
-    assert case.summary == "The address was contacted. [f1]"
+    assert case.summary == f"{leant[0].text} says that it was allowed. [f1]", (
+        "what contradicts its fact's weight is dropped"
+    )
     assert "the language model, shown these weights, leans to true_positive (0.70); it decides nothing" in case.notes
     cited = {e.id: e.weight for e in case.evidence if e.kind == "fact"}
     assert {one.id: one.weight for one in leant} == cited

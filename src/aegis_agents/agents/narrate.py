@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from aegis_agents.errors import EgressRefused
 from aegis_agents.gate import find_signs, redact
 from aegis_agents.honeytokens import stopped
-from aegis_agents.model.language.prompt import PREFIX, Told, sentences_schema, words_prompt
+from aegis_agents.model.language.prompt import PREFIX, Told, quotes, sentences_schema, sides_as_weighed, words_prompt
 from aegis_agents.model.text import field_name
 from aegis_agents.records import Evidence, Sentence, Verdict
 from aegis_agents.telemetry.language import Asking, chat
@@ -83,7 +83,7 @@ def _ask(
         )
         prompt = PREFIX + words_prompt(told, verdict)
         allowed(prompt)
-        return local.complete(prompt, sentences_schema([t.id for t in told], SENTENCES)), note
+        return _as_weighed(local.complete(prompt, sentences_schema([t.id for t in told], SENTENCES)), told), note
     shown = [
         {"id": e.id, "path": e.path, "value": redact(e.value)[:_VALUE_CHARS], "weight": e.weight}
         if e.kind == "fact" else {"id": e.id, "title": e.title}
@@ -106,6 +106,13 @@ def _ask(
 def told_of(evidence: tuple[Evidence, ...]) -> list[Told]:
     """The facts of the evidence as the local model reads them, in serving and in training alike."""
     return [Told(e.id, f"{field_name(e.path)}: {redact(e.value)}", e.weight) for e in evidence if e.kind == "fact"]
+
+
+def _as_weighed(answer: str, told: list[Told]) -> str:
+    """Of the local model's sentences those that quote the fact they cite and side as its weight does: it is small, and errs."""
+    facts = {one.id: one for one in told}
+    said = [(s, facts[s["cites"][0]]) for s in json.loads(answer)]
+    return json.dumps([s for s, fact in said if quotes(s["text"], fact) and sides_as_weighed(s["text"], fact)])
 
 
 def _within(seconds: float, ask: Callable[[], tuple[Any, str | None]]) -> tuple[Any, str | None] | str:
@@ -136,4 +143,4 @@ def _accept(content: Any, real: set[str]) -> tuple[tuple[Sentence, ...], str | N
     kept = tuple(
         Sentence(text=redact(s.text), cites=tuple(dict.fromkeys(s.cites))) for s in grounded if not find_signs(s.text)
     )
-    return kept[:MAX_SENTENCES], None if kept else "no sentence of the language model cited real evidence"
+    return kept[:MAX_SENTENCES], None if kept else "no sentence of the language model held to real evidence"

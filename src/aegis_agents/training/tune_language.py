@@ -25,22 +25,23 @@ from aegis_agents.agents.narrate import SENTENCES, told_of
 from aegis_agents.model.language import pin
 from aegis_agents.model.language.adapter import CONFIG, WEIGHTS, digest_of
 from aegis_agents.model.language.local import LocalChat, Quantise
-from aegis_agents.model.language.prompt import LABELS, PREFIX, Told, sentences_schema, verdict_prompt, words_prompt
+from aegis_agents.model.language.prompt import (
+    LABELS,
+    PREFIX,
+    QUOTED,
+    SIDES,
+    Told,
+    quotes,
+    sentences_schema,
+    sides_as_weighed,
+    verdict_prompt,
+    words_prompt,
+)
 from aegis_agents.model.protocol import IncidentModel
 from aegis_agents.records import Assessment, Verdict
 from aegis_agents.training.corpus import Example
 from aegis_agents.training.promote import HARMLESS, Discordant, compare
 from aegis_agents.training.tune_facts import half_precision
-
-_SIDES = {
-    1: ("points to an attack", "speaks for an intrusion", "would not happen in normal work"),
-    2: ("shows that this was expected", "says that it was allowed", "fits work that was planned"),
-    3: ("shows that the detection misread it", "means that it did not happen as claimed", "explains the alarm away"),
-}
-
-
-QUOTED = 70
-"""Characters of a fact that a sentence about it begins with."""
 
 
 class Lesson(NamedTuple):
@@ -76,7 +77,7 @@ def lessons(examples: Sequence[Example], model: IncidentModel) -> list[Lesson]:
 def sentences(one: Lesson, rng: random.Random) -> str:
     """What a good answer would say: a sentence for each fact that has a side and a weight to the same effect, citing it."""
     found = [
-        {"text": f"{told.text[:QUOTED]} {rng.choice(_SIDES[side])}.", "cites": [told.id]}
+        {"text": f"{told.text[:QUOTED]} {rng.choice(SIDES[side])}.", "cites": [told.id]}
         for told, side in zip(one.facts, one.sides, strict=True) if side > 0 and (side == 1) == (told.weight > 0)
     ][:SENTENCES]  # fmt: skip
     return json.dumps(found or [{"text": "Nothing here decides it; a person has to ask.", "cites": [one.facts[0].id]}])
@@ -252,7 +253,7 @@ class Worded(NamedTuple):
 
 
 def evaluate_words(base: Path, adapter: Path, held_out: Sequence[Lesson], *, quantise: Quantise = "none") -> Worded:
-    """Sentences about held-out alerts, asked for as in serving. One that says what it was not taught to say counts as wrong."""
+    """Sentences about held-out alerts, asked for as in serving, which keeps those that are counted as sided."""
     chat = LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter), quantise=quantise)
     n = quoted = sided = 0
     for one in held_out:
@@ -260,12 +261,9 @@ def evaluate_words(base: Path, adapter: Path, held_out: Sequence[Lesson], *, qua
         schema = sentences_schema(list(told), SENTENCES)
         for sentence in json.loads(chat.complete(PREFIX + words_prompt(one.facts, one.fast), schema)):
             fact, n = told[sentence["cites"][0]], n + 1
-            if sentence["text"].startswith(fact.text[:QUOTED]):
+            if quotes(sentence["text"], fact):
                 quoted += 1
-                sides = {
-                    side for side, said in _SIDES.items() if sentence["text"].endswith(tuple(f"{s}." for s in said))
-                }
-                sided += bool(sides) and (1 in sides) == (fact.weight > 0)
+                sided += sides_as_weighed(sentence["text"], fact)
     return Worded(n, quoted, sided)
 
 

@@ -49,6 +49,27 @@ def words_prompt(facts: Sequence[Told], verdict: Verdict) -> str:
     return f"{facts_part(facts)}{ANSWER}{LABELS[verdict]}\n{WORDED} "
 
 
+SIDES = {
+    1: ("points to an attack", "speaks for an intrusion", "would not happen in normal work"),
+    2: ("shows that this was expected", "says that it was allowed", "fits work that was planned"),
+    3: ("shows that the detection misread it", "means that it did not happen as claimed", "explains the alarm away"),
+}
+"""How a sentence that we teach ends: for an attack, for allowed, for mistaken."""
+QUOTED = 70
+"""Characters of a fact that a sentence about it begins with."""
+
+
+def quotes(text: str, fact: Told) -> bool:
+    """Whether a sentence begins with the fact that it is about."""
+    return text.startswith(fact.text[:QUOTED])
+
+
+def sides_as_weighed(text: str, fact: Told) -> bool:
+    """Whether it ends as taught, and on the side on which the fast path weighs the fact."""
+    sides = {side for side, said in SIDES.items() if text.endswith(tuple(f"{s}." for s in said))}
+    return bool(sides) and (1 in sides) == (fact.weight > 0)
+
+
 def sentences_schema(ids: Sequence[str], sentences: int = 3, chars: int = 220) -> dict[str, Any]:
     """JSON schema of the sentences: an id that is not one of `ids` can't be written."""
     sentence = {
