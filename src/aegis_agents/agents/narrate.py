@@ -17,7 +17,15 @@ from pydantic import TypeAdapter, ValidationError
 from aegis_agents.errors import EgressRefused
 from aegis_agents.gate import find_signs, redact
 from aegis_agents.honeytokens import stopped
-from aegis_agents.model.language.prompt import PREFIX, Told, quotes, sentences_schema, sides_as_weighed, words_prompt
+from aegis_agents.model.language.prompt import (
+    PREFIX,
+    Told,
+    quotes,
+    sentences_schema,
+    sides_as_weighed,
+    weighed_schema,
+    words_prompt,
+)
 from aegis_agents.model.text import field_name
 from aegis_agents.records import Evidence, Sentence, Verdict
 from aegis_agents.telemetry.language import Asking, chat
@@ -83,7 +91,7 @@ def _ask(
         )
         prompt = PREFIX + words_prompt(told, verdict)
         allowed(prompt)
-        return _as_weighed(local.complete(prompt, sentences_schema([t.id for t in told], SENTENCES)), told), note
+        return _as_weighed(local.complete(prompt, weighed_schema(told, SENTENCES)), told), note
     shown = [
         {"id": e.id, "path": e.path, "value": redact(e.value)[:_VALUE_CHARS], "weight": e.weight}
         if e.kind == "fact" else {"id": e.id, "title": e.title}

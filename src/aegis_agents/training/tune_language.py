@@ -253,7 +253,7 @@ class Worded(NamedTuple):
 
 
 def evaluate_words(base: Path, adapter: Path, held_out: Sequence[Lesson], *, quantise: Quantise = "none") -> Worded:
-    """Sentences about held-out alerts, asked for as in serving, which keeps those that are counted as sided."""
+    """Sentences about held-out alerts, written freely: serving lets the model write none but those that side (`weighed_schema`)."""
     chat = LocalChat(folder=base, adapter=adapter, adapter_sha256=digest_of(adapter), quantise=quantise)
     n = quoted = sided = 0
     for one in held_out:

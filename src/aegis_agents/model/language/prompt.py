@@ -82,3 +82,21 @@ def sentences_schema(ids: Sequence[str], sentences: int = 3, chars: int = 220) -
         "additionalProperties": False,
     }
     return {"type": "array", "items": sentence, "minItems": 1, "maxItems": sentences}
+
+
+def weighed_schema(facts: Sequence[Told], sentences: int) -> dict[str, Any]:
+    """JSON schema under which nothing can be written but sentences that quote a fact and side as its weight does.
+
+    Which facts, and in which words, is the model's choice: left free, it contradicts what it cites.
+    """
+    said = []
+    for fact in facts:
+        ends = [end for side, all_ends in SIDES.items() if (side == 1) == (fact.weight > 0) for end in all_ends]
+        texts = [f"{fact.text[:QUOTED]} {end}." for end in ends]
+        said.append({
+            "type": "object",
+            "properties": {"text": {"enum": texts}, "cites": {"type": "array", "items": {"enum": [fact.id]}, "minItems": 1, "maxItems": 1}},
+            "required": ["text", "cites"],
+            "additionalProperties": False,
+        })  # fmt: skip
+    return {"type": "array", "items": {"anyOf": said}, "minItems": 1, "maxItems": sentences}
